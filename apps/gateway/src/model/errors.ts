@@ -1,0 +1,173 @@
+/**
+ * Every error that a person or a program can meet, in one place. The code is part of the API and never changes; the
+ * sentence says what to do.
+ */
+export const ERRORS = {
+  // request
+  invalid_json: { status: 400, stage: 'request', title: 'The body is not valid JSON. Send one JSON object in UTF-8.' },
+  invalid_request: {
+    status: 400,
+    stage: 'request',
+    title: 'A field of the request is not valid. See `errors` for each field and what it must be.',
+  },
+  invalid_phone_number: {
+    status: 400,
+    stage: 'request',
+    title:
+      'The recipient is not a phone number. Give it in international form: digits only, country code first, such as 4917012345678.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    stage: 'request',
+    title: 'The body must be JSON. Set the header Content-Type: application/json.',
+  },
+  body_too_large: { status: 413, stage: 'request', title: 'The body is over the limit. Send less in one request.' },
+  not_found: {
+    status: 404,
+    stage: 'request',
+    title:
+      "There is no such thing here. Check the address and the id; another company's things do not exist for this key.",
+  },
+  method_not_allowed: {
+    status: 405,
+    stage: 'request',
+    title: 'This address does not take this method. See the Allow header.',
+  },
+  // access
+  api_key_missing: {
+    status: 401,
+    stage: 'access',
+    title: 'No API key was sent. Send the header Authorization: Bearer <key>.',
+  },
+  api_key_invalid: {
+    status: 401,
+    stage: 'access',
+    title: 'This API key is not known, has expired or was revoked. Create a new one with a platform key.',
+  },
+  api_key_wrong_scope: {
+    status: 403,
+    stage: 'access',
+    title:
+      "This kind of API key may not do this. Companies are created with a platform key; a company's own things are reached with that company's key.",
+  },
+  // conflict
+  idempotency_key_reused: {
+    status: 409,
+    stage: 'accept',
+    title: 'This idempotency key was used before with another body. Use a new key for a new message.',
+  },
+  session_name_taken: {
+    status: 409,
+    stage: 'accept',
+    title: 'The company already has a session of this name. Choose another name.',
+  },
+  session_not_linked: {
+    status: 409,
+    stage: 'accept',
+    title: 'This session has never been linked to a phone. Start it and scan its QR code first.',
+  },
+  session_not_linking: {
+    status: 409,
+    stage: 'accept',
+    title: 'This session shows no QR code now. Start it; if it is linked already it needs none.',
+  },
+  session_logged_out: {
+    status: 409,
+    stage: 'accept',
+    title: 'The phone has unlinked this session. Start it and scan its QR code again.',
+  },
+  // delivery
+  recipient_unreachable: {
+    status: 422,
+    stage: 'deliver',
+    title: 'WhatsApp knows no device for this number. Check the number, or ask the customer for the right one.',
+  },
+  rejected_by_whatsapp: {
+    status: 422,
+    stage: 'deliver',
+    title: 'WhatsApp refused the message. See `whatsappCode` for its reason.',
+  },
+  gave_up: {
+    status: 504,
+    stage: 'deliver',
+    title: 'WhatsApp did not acknowledge the message in any attempt. Send it again when the session is online.',
+  },
+  // answer
+  responder_timed_out: {
+    status: 504,
+    stage: 'answer',
+    title: "The company's responder did not answer in time. Make it faster, or raise its time-out.",
+  },
+  responder_failed: {
+    status: 502,
+    stage: 'answer',
+    title: "The company's responder answered with an error. Look into its own log.",
+  },
+  responder_answer_invalid: {
+    status: 502,
+    stage: 'answer',
+    title:
+      "The company's responder answered something that is not the documented JSON. See docs/how-to/answer-from-your-own-system.md.",
+  },
+  responder_unreachable: {
+    status: 502,
+    stage: 'answer',
+    title: "The company's responder could not be reached. Check its URL and that it is up.",
+  },
+  url_not_allowed: {
+    status: 400,
+    stage: 'request',
+    title: 'This URL leads into a private network. Use a public https address, or have the operator allow the host.',
+  },
+  // start
+  configuration_invalid: { status: 500, stage: 'start', title: 'A setting is not valid. Correct it and start again.' },
+  data_directory_in_use: {
+    status: 500,
+    stage: 'start',
+    title: 'Another process is using this data directory. Stop it first, or choose another directory with --data-dir.',
+  },
+  database_unreachable: {
+    status: 500,
+    stage: 'start',
+    title: 'The database cannot be reached. Check DATABASE_URL and that the server is up.',
+  },
+  database_environment_mismatch: {
+    status: 500,
+    stage: 'start',
+    title:
+      'This database belongs to the other WhatsApp: emulated and real sessions never share one. Choose another data directory or database.',
+  },
+  master_key_missing: {
+    status: 500,
+    stage: 'start',
+    title:
+      'There is a database but no master key for it. Set FRONTDESK_MASTER_KEY to the key that it was created with, or restore the key file.',
+  },
+  master_key_wrong: {
+    status: 500,
+    stage: 'start',
+    title: 'This master key is not the one that the database was created with. Set the right one; nothing was changed.',
+  },
+  port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
+  // inside
+  internal: {
+    status: 500,
+    stage: 'inside',
+    title: 'Something failed inside. Nothing was lost; report the id of this error.',
+  },
+  unavailable: { status: 503, stage: 'inside', title: 'The gateway cannot take this now. Try again shortly.' },
+} as const satisfies Record<string, { status: number; stage: string; title: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** An error of the catalogue. `detail` adds what is particular to this case and never holds a secret or a message's body. */
+export class FrontdeskError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+    super(detail === undefined ? ERRORS[code].title : `${ERRORS[code].title} ${detail}`, options)
+    this.name = 'FrontdeskError'
+    this.code = code
+    this.detail = detail
+  }
+}

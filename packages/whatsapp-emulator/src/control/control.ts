@@ -1,0 +1,186 @@
+/**
+ * What can be asked of a running emulator. The library's object, the typed HTTP client and `POST /control/<method>` all
+ * offer exactly this. Phone numbers are digits only, country code first; every number exists as a customer on first use.
+ */
+export interface EmulatorControl {
+  info(): Promise<EmulatorInfo>
+  phones(): Promise<Phone[]>
+  /** Companions that are showing a QR code now and wait for a phone to scan it. */
+  pendingLinks(): Promise<PendingLink[]>
+  /** The phone scans the string that the QR code holds. Fails as a phone would: unknown, expired or forged code. */
+  scanQr(scan: { phone: string; qr: string }): Promise<{ jid: string; lid: string }>
+  /** A phone writes to another number; linked companions of that number receive it, each with its own Signal session. */
+  sendText(message: SendText): Promise<{ id: string }>
+  /** `from` is typing to `to`, or has stopped. */
+  setTyping(typing: { from: string; to: string; isTyping: boolean }): Promise<void>
+  /** `phone` opens its chat with `from` and reads everything there: read receipts go out. */
+  markRead(chat: { phone: string; from: string }): Promise<void>
+  /** The phone's owner removes linked devices (all, or one) under Linked devices. */
+  unlink(device: { phone: string; deviceId?: number }): Promise<void>
+  /** Registers a companion without the linking round trips, for tests and benchmarks with many sessions. */
+  provision(companions: CompanionKeys[]): Promise<ProvisionedCompanion[]>
+  /** Makes something go wrong; see `Fault`. */
+  fault(fault: Fault): Promise<void>
+  configure(behaviour: Partial<Behaviour>): Promise<void>
+  /** Book one: every stanza that went over the wire, oldest first. Bounded; `after` is the last entry's number. */
+  wire(query?: { after?: number; limit?: number }): Promise<WireEntry[]>
+  /** Book two: what this phone would display in its chats, copies with an id already seen dropped. */
+  chats(phone: string): Promise<Chat[]>
+  counters(): Promise<Counters>
+  /** Encrypts messages ahead so that `fireBurst` measures the receiver and not the emulator. */
+  prepareBurst(burst: Burst): Promise<{ count: number; preKeyMessages: number }>
+  /** Sends the prepared burst: all at once, or `perSecond`. Resolves, when all are sent, with each id and its sending time. */
+  fireBurst(pace?: { perSecond?: number }): Promise<SentAt[]>
+  /** Stanzas delivered to companions and not yet acknowledged by them. */
+  pending(): Promise<number>
+}
+
+export interface EmulatorInfo {
+  /** For Baileys' `waWebSocketUrl`. */
+  url: string
+  /** Public key of the root that signs the Noise certificates, hex. */
+  rootKey: string
+  /** The page of simulated phones. */
+  pageUrl: string
+}
+
+export interface Phone {
+  phone: string
+  lid: string
+  name: string
+  devices: { id: number; jid: string; platform: string; isConnected: boolean }[]
+  chats: { with: string; name: string; unread: number; isTyping: boolean; last?: ChatMessage }[]
+}
+
+export interface PendingLink {
+  qr: string
+  platform: string
+  since: string
+}
+
+export interface SendText {
+  from: string
+  to: string
+  text: string
+  /** How the sender is addressed on the wire: by phone number or by LID. */
+  addressing?: 'pn' | 'lid'
+  /** The stanza's id; a new one by default. */
+  id?: string
+  /** Flips a bit of the ciphertext, so that the companion has to ask for a retry. */
+  isCorrupt?: boolean
+}
+
+export interface ChatMessage {
+  id: string
+  fromMe: boolean
+  text: string
+  /** The protobuf field that held it, such as `conversation`. */
+  type: string
+  at: string
+  /** Of an own message: how far it came. */
+  status: 'pending' | 'sent' | 'delivered' | 'read'
+}
+
+export interface Chat {
+  with: string
+  messages: ChatMessage[]
+}
+
+/** A companion's public keys as base64, as Baileys' `initAuthCreds` makes them. */
+export interface CompanionKeys {
+  phone: string
+  noiseKey: string
+  identityKey: string
+  registrationId: number
+  signedPreKey: { id: number; key: string; signature: string }
+  /** How many pre-keys the server claims to hold, so that the companion uploads none. */
+  claimedPreKeys?: number
+}
+
+export interface ProvisionedCompanion {
+  jid: string
+  lid: string
+  /** For `creds.account`, each as base64. */
+  account: { details: string; accountSignature: string; accountSignatureKey: string }
+}
+
+/** Companions to hit: all connected ones, or those of one phone. */
+interface Target {
+  phone?: string
+}
+
+export type Fault =
+  /** The server ends the stream in this way. 401 also unlinks the device. */
+  | (Target & { kind: 'stream_error'; code: '401' | '428' | '440' | '503' | '515' })
+  | (Target & { kind: 'stream_end' })
+  /** The TCP connection breaks without a word. */
+  | (Target & { kind: 'drop' })
+  /** The socket stays open and nothing goes through any more. */
+  | (Target & { kind: 'stall' })
+  | (Target & { kind: 'corrupt_frame' })
+  /** Acks of the companion's messages: held back, or swallowed, for the next `count` messages. */
+  | (Target & { kind: 'delay_acks'; delayMs: number; count: number })
+  | (Target & { kind: 'lose_acks'; count: number })
+  /** The next `count` stanzas to the companion are sent twice, or swapped in pairs. */
+  | (Target & { kind: 'duplicate'; count: number })
+  | (Target & { kind: 'reorder'; count: number })
+  /** usync names no devices for this number. */
+  | { kind: 'no_devices'; phone: string }
+  /** This phone lost its Signal sessions, as after a reinstallation: what it is sent cannot be decrypted and is asked for again. */
+  | { kind: 'lose_sessions'; phone: string }
+  /** New connections are refused while this is on. */
+  | { kind: 'refuse_connections'; isOn: boolean }
+
+export interface Behaviour {
+  /** Phones acknowledge what they receive by themselves: not at all, delivered, or delivered and read. */
+  receipts: 'none' | 'delivered' | 'read'
+  /** How long a phone takes between delivery and reading, milliseconds. */
+  readDelayMs: number
+  /** Peer messages (app-state key, history) after the first login. */
+  sendsHistory: boolean
+  /** Phones ask for a retry of what they cannot decrypt. */
+  asksRetry: boolean
+  /** Keeps the books; off for benchmarks with many messages. */
+  keepsBooks: boolean
+}
+
+export interface WireEntry {
+  number: number
+  at: string
+  direction: 'to_companion' | 'from_companion'
+  jid: string
+  tag: string
+  attrs: Record<string, string>
+  children: string[]
+}
+
+export interface Counters {
+  connections: number
+  logins: number
+  messagesFromCompanions: number
+  decrypted: number
+  decryptFailures: number
+  receipts: number
+  retryReceipts: number
+  acks: number
+  iqs: Record<string, number>
+}
+
+export interface Burst {
+  /** Linked numbers that are written to. */
+  to: string[]
+  /** How many different customers write to each of them. */
+  customers: number
+  /** Messages to each of them, taking turns among its customers. */
+  each: number
+  text?: string
+}
+
+export interface SentAt {
+  id: string
+  to: string
+  from: string
+  text: string
+  /** Milliseconds of `performance.timeOrigin + performance.now()` at the sending. */
+  atMs: number
+}
