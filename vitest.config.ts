@@ -6,7 +6,11 @@ export default defineConfig({
     // Tests start servers, databases and browsers: real parts take their time on a small machine.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    setupFiles: ['scripts/write-coverage.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    // Node runs the sources itself, as it does in production, so that V8's own coverage of every process, spawned
+    // ones included, speaks of the same lines.
+    experimental: { viteModuleRunner: false },
   },
 })
