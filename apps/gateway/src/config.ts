@@ -1,0 +1,143 @@
+import { join, resolve } from 'node:path'
+import type { z } from 'zod'
+import { type LogLevel, type Setting, settings } from '#src/deployment-settings.ts'
+import { FrontdeskError } from '#src/model/errors.ts'
+
+/** Everything that can be set, derived and checked: the rest of the program never sees the environment. */
+export interface Config {
+  /** Which WhatsApp the sessions belong to. A database never mixes the two. */
+  environment: 'whatsapp' | 'emulator'
+  http: { host: string; port: number; maxBodyBytes: number }
+  /** Absolute path. */
+  dataDirectory: string
+  logLevel: LogLevel
+  emulator: { url: string; rootKey: string } | undefined
+  /** Hosts that a company's URL may name although they are private, in lower case. */
+  allowedHosts: readonly string[]
+  /** The deployment's defaults; a company may set its own. */
+  batching: { quietMs: number; maxMs: number }
+  sessions: {
+    provider: 'baileys'
+    maxReconnectAttempts: number
+    reconnectDelayMs: number
+    keepAliveIntervalMs: number
+    qrTimeoutMs: number
+    maxQrAttempts: number
+    /** WhatsApp Web's version, when it must differ from the provider's own. */
+    waVersion: string | undefined
+  }
+  secrets: Secrets
+}
+
+/** Never logged, never printed. */
+export interface Secrets {
+  /** Undefined: the embedded database under `dataDirectory`. */
+  databaseUrl: string | undefined
+  /** 32 bytes. Undefined: it is read from `masterKeyFile`, which is generated at the first start. */
+  masterKey: Buffer | undefined
+  /** Absolute path. */
+  masterKeyFile: string
+}
+
+/** Values that the command line sets, by the setting's flag in camel case: they go before the environment. */
+export type Flags = Partial<Record<string, string>>
+
+type SettingKey = keyof typeof settings
+type RawValues = Partial<Record<SettingKey, string>>
+type ReadValues = { [Key in SettingKey]: z.output<(typeof settings)[Key]['schema']> | undefined }
+
+/** The name under which commander hands over a flag: `--data-dir <path>` is `dataDir`. */
+const flagKey = (flag: string) =>
+  flag.replace(/^--| .*$/g, '').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+
+/** First step: what is set, as text. An empty value counts as not set, since container tools pass those on. */
+function readRaw(flags: Flags, environment: NodeJS.ProcessEnv): RawValues {
+  const raw: RawValues = {}
+  for (const [key, { name, flag, ...definition }] of Object.entries<Setting>(settings)) {
+    const value = (flag === undefined ? undefined : flags[flagKey(flag)]) ?? (environment[name] || definition.default)
+    if (value !== undefined) raw[key as SettingKey] = value
+  }
+  return raw
+}
+
+/** Second step: each setting checked on its own. All that is wrong is collected, so that one correction is enough. */
+function check(raw: RawValues, problems: string[]): ReadValues {
+  const values: Partial<Record<SettingKey, unknown>> = {}
+  for (const [key, { name, schema }] of Object.entries<Setting>(settings)) {
+    const text = raw[key as SettingKey]
+    if (text === undefined) continue
+    const result = schema.safeParse(text)
+    if (result.success) values[key as SettingKey] = result.data
+    else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is not valid'}.`)
+  }
+  return values as ReadValues
+}
+
+function checkTogether(values: ReadValues, environment: NodeJS.ProcessEnv, problems: string[]): void {
+  const hasUrl = values.emulatorUrl !== undefined
+  const hasRootKey = values.emulatorRootKey !== undefined
+  const { NODE_ENV } = environment
+  if (problems.length > 0) return
+  if (hasUrl !== hasRootKey) {
+    const [set, missing] = hasUrl
+      ? [settings.emulatorUrl, settings.emulatorRootKey]
+      : [settings.emulatorRootKey, settings.emulatorUrl]
+    problems.push(`${missing.name} must be set as well, because ${set.name} is set.`)
+  }
+  if ((hasUrl || hasRootKey) && NODE_ENV === 'production') {
+    problems.push(`${settings.emulatorUrl.name} must not be set in production (NODE_ENV is production).`)
+  }
+  if ((values.batchQuietMs ?? 0) > (values.batchMaxMs ?? 0)) {
+    problems.push(`${settings.batchMaxMs.name} must be at least ${settings.batchQuietMs.name}.`)
+  }
+}
+
+const required = <Value>(value: Value | undefined): Value => {
+  if (value === undefined) throw new Error('A setting without a value has no default.')
+  return value
+}
+
+/**
+ * Reads and checks all settings. Throws `FrontdeskError('configuration_invalid')` that names each wrong setting and
+ * what it must be, never its value.
+ */
+export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = process.env): Config {
+  const problems: string[] = []
+  const values = check(readRaw(flags, environment), problems)
+  checkTogether(values, environment, problems)
+  if (problems.length > 0) throw new FrontdeskError('configuration_invalid', problems.join(' '))
+
+  const dataDirectory = resolve(required(values.dataDirectory))
+  const { emulatorUrl, emulatorRootKey } = values
+  const emulator =
+    emulatorUrl !== undefined && emulatorRootKey !== undefined
+      ? { url: emulatorUrl, rootKey: emulatorRootKey.toLowerCase() }
+      : undefined
+  return {
+    environment: emulator === undefined ? 'whatsapp' : 'emulator',
+    http: {
+      host: required(values.host),
+      port: required(values.port),
+      maxBodyBytes: required(values.maxBodyBytes),
+    },
+    dataDirectory,
+    logLevel: required(values.logLevel),
+    emulator,
+    allowedHosts: values.allowedHosts ?? [],
+    batching: { quietMs: required(values.batchQuietMs), maxMs: required(values.batchMaxMs) },
+    sessions: {
+      provider: 'baileys',
+      maxReconnectAttempts: required(values.maxReconnectAttempts),
+      reconnectDelayMs: required(values.reconnectDelayMs),
+      keepAliveIntervalMs: required(values.keepAliveIntervalMs),
+      qrTimeoutMs: required(values.qrTimeoutMs),
+      maxQrAttempts: required(values.maxQrAttempts),
+      waVersion: values.waVersion,
+    },
+    secrets: {
+      databaseUrl: values.databaseUrl,
+      masterKey: values.masterKey,
+      masterKeyFile: join(dataDirectory, 'master.key'),
+    },
+  }
+}
