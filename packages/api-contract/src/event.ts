@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { cursor, id, moment, pageSize } from './common.ts'
+import { messageDirection, messageStatus } from './message.ts'
+import { sessionState } from './session.ts'
+
+/** What all events have. `data` may gain fields at any time: a reader ignores those that it does not know. */
+const eventOf = <Type extends string, Data extends z.ZodRawShape>(type: Type, about: string, data: Data) =>
+  z
+    .strictObject({
+      id: z.string().meta({ description: "The event's place in the log.", examples: ['7318-42'] }),
+      type: z.literal(type),
+      sessionId: id.nullable().describe('The session that it happened in; null where there is none.'),
+      subjectId: id.nullable().describe('The thing that the event is about.'),
+      data: z.looseObject(data),
+      createdAt: moment,
+    })
+    .meta({ description: about })
+
+const errorCode = z.string().nullable()
+
+/** Everything that happens in a company. Events hold ids and states, never bodies: read the thing by its id. */
+export const event = z
+  .discriminatedUnion('type', [
+    eventOf('company.created', 'A company was created; it is the subject.', {}),
+    eventOf('session.created', 'A session was created; it is the subject.', {}),
+    eventOf('session.state_changed', 'A session has another state; the session is the subject.', {
+      state: sessionState,
+      reason: z.string().nullable().optional(),
+    }),
+    eventOf('message.received', 'A message has arrived and is stored; it is the subject.', {
+      contactId: id.optional(),
+      direction: messageDirection.optional(),
+    }),
+    eventOf('message.queued', 'A message was accepted for sending; it is the subject.', {
+      contactId: id.optional(),
+    }),
+    eventOf('message.status_changed', 'A sent message came further, or failed; the message is the subject.', {
+      status: messageStatus,
+      code: errorCode.optional(),
+    }),
+    eventOf('turn.opened', 'A burst of messages is being answered; the turn is the subject.', {
+      contactId: id.optional(),
+    }),
+    eventOf('turn.closed', 'A turn is over; it is the subject.', {
+      contactId: id.optional(),
+      state: z.enum(['answered', 'unanswered']),
+      responder: z.string().nullable().optional(),
+      code: errorCode.optional(),
+    }),
+    eventOf('contact.merged', 'Two contacts were one person; the one that is gone is the subject.', {
+      into: id.describe('The contact that remains.'),
+    }),
+  ])
+  .meta({
+    id: 'Event',
+    description: 'Something that happened. New types may appear: ignore those that you do not know.',
+  })
+export type Event = z.infer<typeof event>
+export type EventType = Event['type']
+
+export const EVENT_TYPES: readonly EventType[] = event.options.map((option) => option.shape.type.value)
+
+export const eventQuery = z.strictObject({
+  after: cursor.optional().describe('`next` of the last answer. Without it, from the oldest event that is kept.'),
+  limit: pageSize(1000, 100),
+  types: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('Only these types, separated by commas, such as `message.received,message.status_changed`.'),
+})
+export type EventQuery = z.infer<typeof eventQuery>
+
+export const eventList = z
+  .strictObject({
+    items: z.array(event),
+    next: cursor.nullable().describe('Hand it back as `after` to go on from here, also after an empty page.'),
+  })
+  .meta({ id: 'EventList' })
+export type EventList = z.infer<typeof eventList>

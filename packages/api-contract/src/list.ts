@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { cursor } from './common.ts'
+
+/** One page of a list. */
+export const list = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({
+    items: z.array(item),
+    next: cursor.nullable().describe('Hand it back as `cursor` for the next page; null on the last page.'),
+  })
+
+export interface List<Item> {
+  items: Item[]
+  next: string | null
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { cursor, id, moment, pageSize, phone } from './common.ts'
+import {
+  MAX_TEXT_LENGTH,
+  MESSAGE_MODEL_VERSION,
+  messageContent,
+  messageDirection,
+  messageOrigin,
+  messageStatus,
+  outgoingContent,
+} from './message.ts'
+
+/** The partner of a chat. A person has one id, by whichever of their addresses they write. */
+export const messageContact = z
+  .strictObject({
+    id,
+    phone: phone.nullable().describe('Null while WhatsApp has told only the LID.'),
+    lid: z.string().nullable().describe("WhatsApp's own anonymous id of the person, when known."),
+    name: z.string().nullable().describe('The name that the person chose.'),
+  })
+  .meta({ id: 'MessageContact', description: 'The customer of a message, with all known addresses.' })
+
+/** A message as the API shows it, in either direction. */
+export const messageResource = z
+  .strictObject({
+    id,
+    modelVersion: z.literal(MESSAGE_MODEL_VERSION).describe('Version of the form of `content`.'),
+    sessionId: id,
+    contact: messageContact,
+    direction: messageDirection,
+    origin: messageOrigin.describe('Who wrote it: the customer, the API, a responder, or the owner on the phone.'),
+    status: messageStatus.describe(
+      '`received` for inbound ones. Outbound: `queued`, then `sent` (at WhatsApp), `delivered`, `read`, `played`; or `failed`.',
+    ),
+    content: messageContent,
+    whatsappId: z.string().describe("WhatsApp's id of the message."),
+    turnId: id.nullable().describe('The answer that the message belongs to.'),
+    error: z
+      .strictObject({ code: z.string(), title: z.string() })
+      .nullable()
+      .describe('Why the message failed; null otherwise.'),
+    createdAt: moment.describe('When Frontdesk stored it.'),
+    sentAt: moment
+      .nullable()
+      .describe("Inbound: the sender's own time. Outbound: when WhatsApp acknowledged it. Null before."),
+    deliveredAt: moment.nullable(),
+    readAt: moment.nullable(),
+  })
+  .meta({ id: 'Message', description: 'A message of a chat.' })
+export type MessageResource = z.infer<typeof messageResource>
+
+export const sendMessage = z
+  .strictObject({
+    sessionId: id.describe('The session to send from.'),
+    to: z
+      .string()
+      .min(1)
+      .max(64)
+      .describe(
+        "The recipient: a phone number in international form (a leading + and separators are tolerated), or a contact's id.",
+      ),
+    content: outgoingContent,
+  })
+  .meta({
+    examples: [
+      {
+        sessionId: '019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',
+        to: '4917012345678',
+        content: { kind: 'text', text: 'Your appointment is tomorrow at 10.' },
+      },
+    ],
+    description: `A message to send. A text has at most ${MAX_TEXT_LENGTH} characters.`,
+  })
+export type SendMessage = z.infer<typeof sendMessage>
+
+export const messageQuery = z.strictObject({
+  sessionId: id.optional().describe('Only messages of this session.'),
+  contactId: id.optional().describe('Only the chat with this contact.'),
+  limit: pageSize(200, 50),
+  cursor: cursor.optional().describe('`next` of the page before.'),
+})
+export type MessageQuery = z.infer<typeof messageQuery>
