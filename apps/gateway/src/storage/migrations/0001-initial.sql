@@ -145,7 +145,7 @@ create table message (
 create unique index message_idempotency on message (company_id, idempotency_key) where idempotency_key is not null;
 create index message_ciphertext on message (session_id, ciphertext_hash) where ciphertext_hash is not null;
 create index message_chat on message (company_id, contact_id, id);
-create index message_waiting on message (session_id, id) where direction = 'inbound' and turn_id is null and is_answerable;
+create index message_waiting on message (session_id, contact_id, id) where direction = 'inbound' and turn_id is null and is_answerable;
 create index message_queued on message (session_id, id) where status = 'queued';
 
 -- Ciphertexts that made no message. Sealed: they may carry app-state keys.
