@@ -1,13 +1,26 @@
 /**
  * What can be asked of a running emulator. The library's object, the typed HTTP client and `POST /control/<method>` all
  * offer exactly this. Phone numbers are digits only, country code first; every number exists as a customer on first use.
+ *
+ * Over HTTP the body is the method's one argument as JSON (no body where there is none), the answer is the result as
+ * JSON (`204` where there is none), and a refusal is `{ "error": "<sentence>" }` with status 400, or 404 for a method
+ * that does not exist. `GET /control/changes` is a stream of server-sent events named `changed`, without data, whenever
+ * phones, chats or pending links may have changed.
  */
 export interface EmulatorControl {
   info(): Promise<EmulatorInfo>
   phones(): Promise<Phone[]>
   /** Companions that are showing a QR code now and wait for a phone to scan it. */
   pendingLinks(): Promise<PendingLink[]>
-  /** The phone scans the string that the QR code holds. Fails as a phone would: unknown, expired or forged code. */
+  /**
+   * Tells the emulator which QR code a companion is displaying, so that it can be picked from `pendingLinks` instead of
+   * being pasted. The server alone cannot know it: the code holds a secret that the companion shows and never sends.
+   */
+  announceQr(announcement: { qr: string }): Promise<void>
+  /**
+   * The phone scans the string that the QR code holds. Resolves when the companion has confirmed the link with a valid
+   * device signature. Fails as a phone would: unknown, expired or forged code.
+   */
   scanQr(scan: { phone: string; qr: string }): Promise<{ jid: string; lid: string }>
   /** A phone writes to another number; linked companions of that number receive it, each with its own Signal session. */
   sendText(message: SendText): Promise<{ id: string }>
@@ -53,7 +66,10 @@ export interface Phone {
 }
 
 export interface PendingLink {
-  qr: string
+  id: string
+  /** The string for `scanQr`. Known only when whoever shows the code has announced it (`announceQr`). */
+  qr?: string
+  /** What the phone would show under Linked devices, such as `Chrome (Ubuntu)`. */
   platform: string
   since: string
 }

@@ -1,0 +1,68 @@
+import type { EmulatorControl } from '../control/control.ts'
+
+/** What the page asks of the emulator. */
+export type Api = Pick<
+  EmulatorControl,
+  'info' | 'phones' | 'pendingLinks' | 'scanQr' | 'sendText' | 'setTyping' | 'markRead' | 'unlink' | 'fault' | 'chats'
+>
+
+/** The emulator over HTTP. Every call rejects with an `Error` whose message can be shown to a person. */
+export const api: Api = {
+  info: () => call('info'),
+  phones: () => call('phones'),
+  pendingLinks: () => call('pendingLinks'),
+  scanQr: (scan) => call('scanQr', scan),
+  sendText: (message) => call('sendText', message),
+  setTyping: (typing) => call('setTyping', typing),
+  markRead: (chat) => call('markRead', chat),
+  unlink: (device) => call('unlink', device),
+  fault: (fault) => call('fault', fault),
+  chats: (phone) => call('chats', { phone }),
+}
+
+async function call<Result>(method: keyof Api, argument: object = {}): Promise<Result> {
+  const response = await post(method, argument)
+  const text = await response.text()
+  if (!response.ok) throw new Error(errorText(text) ?? `The emulator answered ${response.status}.`)
+  // The types of the answers are the contract's; both sides are built from the same file.
+  return (text === '' ? undefined : JSON.parse(text)) as Result
+}
+
+async function post(method: string, argument: object): Promise<Response> {
+  try {
+    return await fetch(`./control/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(argument),
+    })
+  } catch (cause) {
+    throw new Error('The emulator does not answer. Is it still running?', { cause })
+  }
+}
+
+/** The sentence in an error's JSON body; `undefined` when there is none. */
+function errorText(body: string): string | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    return undefined // Not JSON, so not the emulator's own words: the status is all that can be told.
+  }
+  for (const name of ['detail', 'message', 'error', 'title']) {
+    const text = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+    if (typeof text === 'string' && text !== '') return text
+  }
+  return undefined
+}
+
+/** Calls back whenever something changed in the emulator, and when the live connection comes or goes. */
+export function watchChanges(on: { changed(): void; live(isLive: boolean): void }): void {
+  const source = new EventSource('./control/changes')
+  source.addEventListener('changed', () => on.changed())
+  source.addEventListener('open', () => on.live(true))
+  source.addEventListener('error', () => {
+    on.live(false)
+    // The browser tries again by itself, except after an answer that is no event stream, such as a proxy's error page.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => watchChanges(on), 2_000)
+  })
+}

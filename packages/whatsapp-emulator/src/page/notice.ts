@@ -1,0 +1,37 @@
+import { messageOf } from './app.ts'
+import { element, setAttribute, setText } from './dom.ts'
+
+/** A line beside a control that tells how it went: read aloud, and empty until there is something to say. */
+export interface Notice {
+  readonly element: HTMLElement
+  say(text: string): void
+  clear(): void
+  /** Runs `work` and shows its error, if it fails, in place of an earlier line. Tells whether it succeeded. */
+  guard(work: () => Promise<unknown>): Promise<boolean>
+}
+
+export function createNotice(): Notice {
+  const node = element('p', { class: 'notice', role: 'status', hidden: true })
+
+  function show(text: string, kind: 'done' | 'error'): void {
+    setAttribute(node, 'hidden', text === '')
+    setAttribute(node, 'data-kind', kind)
+    setText(node, text)
+  }
+
+  return {
+    element: node,
+    say: (text) => show(text, 'done'),
+    clear: () => show('', 'done'),
+    async guard(work) {
+      show('', 'done')
+      try {
+        await work()
+        return true
+      } catch (error) {
+        show(messageOf(error), 'error')
+        return false
+      }
+    },
+  }
+}
