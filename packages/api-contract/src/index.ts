@@ -1,5 +1,5 @@
 export * from './api-key.ts'
-export * from './common.ts'
+export * from './company.ts'
 export * from './event.ts'
 export * from './list.ts'
 export * from './message.ts'
