@@ -1,0 +1,47 @@
+/** Raw Baileys in a process of its own, told what to do over the IPC channel. See support/raw-process.ts. */
+import { openRawSession, prepareBaileys, type RawSession } from './raw-baileys.ts'
+import type { RawCommand, RawCommands } from './support/raw-commands.ts'
+
+// libsignal prints sessions with their private keys; and printing would slow the rival down.
+console.info = console.warn = console.error = () => undefined
+
+const sessions = new Map<string, RawSession>()
+
+const commands: RawCommands = {
+  async connect({ url, rootKey, companions, concurrency }) {
+    prepareBaileys(rootKey)
+    const waiting = companions.values()
+    const times: number[] = []
+    const lane = async () => {
+      for (const { phone, creds } of waiting) {
+        const session = openRawSession({ url, name: phone, creds })
+        sessions.set(phone, session)
+        times.push(await session.opened)
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, lane))
+    return times
+  },
+
+  async send({ messages, concurrency }) {
+    const waiting = messages.values()
+    const lane = async () => {
+      for (const { from, to, text } of waiting) {
+        const session = sessions.get(from)
+        if (session === undefined) throw new Error(`There is no session of ${from}.`)
+        await session.socket.sendMessage(`${to}@s.whatsapp.net`, { text })
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, lane))
+  },
+}
+
+process.on('disconnect', () => process.exit(0))
+process.on('message', ({ id, name, argument }: { id: number; name: RawCommand; argument: never }) => {
+  const result: Promise<unknown> = commands[name](argument)
+  result.then(
+    (result) => process.send?.({ id, result }),
+    (error: Error) => process.send?.({ id, error: error.stack ?? error.message }),
+  )
+})
+process.send?.('ready')
