@@ -21,6 +21,9 @@ export const ERRORS = {
     stage: 'request',
     title: 'The body must be JSON. Set the header Content-Type: application/json.',
   },
+  invalid_http: { status: 400, stage: 'request', title: 'This is not a valid HTTP request. Check its form.' },
+  request_timed_out: { status: 408, stage: 'request', title: 'The request took too long to arrive. Send it again.' },
+  headers_too_large: { status: 431, stage: 'request', title: 'The headers are over the limit. Send fewer.' },
   body_too_large: { status: 413, stage: 'request', title: 'The body is over the limit. Send less in one request.' },
   not_found: {
     status: 404,
