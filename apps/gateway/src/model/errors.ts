@@ -134,6 +134,17 @@ export const ERRORS = {
     stage: 'start',
     title: 'The database cannot be reached. Check DATABASE_URL and that the server is up.',
   },
+  embedded_database_failed: {
+    status: 500,
+    stage: 'start',
+    title: 'The embedded database does not run. Its own words stand in postgres.log in the data directory.',
+  },
+  database_version_mismatch: {
+    status: 500,
+    stage: 'start',
+    title:
+      'This database was made by another version of Frontdesk. Start that version, or restore a backup that it has not touched; nothing was changed.',
+  },
   database_environment_mismatch: {
     status: 500,
     stage: 'start',

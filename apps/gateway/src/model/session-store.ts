@@ -73,13 +73,14 @@ export interface SessionChange {
 export interface SessionStore {
   /** The sequence number of the newest change published by this session; 0 before the first. */
   readonly published: number
+  /** Never throws. After the store has failed, what is published is dropped and `committed` rejects. */
   publish(change: SessionChange): number
   isCommitted(sequence: number): boolean
-  /** Resolves when the change is committed. Rejects with the store's failure when it never will be: the session must then fall silent. */
+  /** Resolves when the change is committed. Rejects with `StoreError` when it never will be: the session must then fall silent. */
   committed(sequence: number): Promise<void>
-  /** Opened values of the keys that exist. */
+  /** Opened values of the keys that exist, as of the newest change published: waits for its commit where it touches one of them. */
   readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>>
-  /** The plaintext once decrypted from this ciphertext, from the inbox or the journal, for 14 days. */
+  /** The plaintext once decrypted from this ciphertext, from the inbox or the journal, for 14 days; also one not committed yet. */
   findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined>
   /** The content of an own message, for a contact that asks for it again. */
   findSentContent(whatsappId: string): Promise<OutgoingContent | undefined>
