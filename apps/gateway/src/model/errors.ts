@@ -117,6 +117,12 @@ export const ERRORS = {
     stage: 'answer',
     title: "The company's responder could not be reached. Check its URL and that it is up.",
   },
+  answer_too_late: {
+    status: 504,
+    stage: 'answer',
+    title:
+      'The messages were more than 24 hours old when they could have been answered. Write to the customer yourself.',
+  },
   url_not_allowed: {
     status: 400,
     stage: 'request',

@@ -1,0 +1,21 @@
+const NUL = '\u0000'
+
+// Tab and newline stay. The bidirectional ones are embeddings, overrides and isolates, which can make a text read
+// otherwise than it is written; the marks LRM, RLM and ALM are harmless and common in right-to-left languages.
+const UNWANTED = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu
+
+/** Postgres stores neither text nor JSON with a NUL, and nobody means one: a request that holds it is refused. */
+export const holdsNul = (text: string): boolean => text.includes(NUL)
+
+/**
+ * The text as it may be sent and shown: control characters other than tab and newline removed, also those that reorder
+ * text; line ends as `\n`; halves of surrogate pairs, which no UTF-8 can carry, replaced.
+ */
+export const sanitizeText = (text: string): string =>
+  text
+    .replace(/\r\n?/g, '\n')
+    .replace(UNWANTED, (character) => (character === '\t' || character === '\n' ? character : ''))
+    .toWellFormed()
+
+/** Whether there is nothing in the text that a reader would see. WhatsApp does not deliver such a message. */
+export const isBlank = (text: string): boolean => !/[^\s\p{Cf}\p{Cc}]/u.test(text)
