@@ -17,10 +17,10 @@ export const api: Api = {
   markRead: (chat) => call('markRead', chat),
   unlink: (device) => call('unlink', device),
   fault: (fault) => call('fault', fault),
-  chats: (phone) => call('chats', { phone }),
+  chats: (phone) => call('chats', phone),
 }
 
-async function call<Result>(method: keyof Api, argument: object = {}): Promise<Result> {
+async function call<Result>(method: keyof Api, argument?: unknown): Promise<Result> {
   const response = await post(method, argument)
   const text = await response.text()
   if (!response.ok) throw new Error(errorText(text) ?? `The emulator answered ${response.status}.`)
@@ -28,8 +28,9 @@ async function call<Result>(method: keyof Api, argument: object = {}): Promise<R
   return (text === '' ? undefined : JSON.parse(text)) as Result
 }
 
-async function post(method: string, argument: object): Promise<Response> {
+async function post(method: string, argument: unknown): Promise<Response> {
   try {
+    if (argument === undefined) return await fetch(`./control/${method}`, { method: 'POST' })
     return await fetch(`./control/${method}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -40,19 +41,15 @@ async function post(method: string, argument: object): Promise<Response> {
   }
 }
 
-/** The sentence in an error's JSON body; `undefined` when there is none. */
+/** The sentence in a refusal's body; `undefined` when there is none. */
 function errorText(body: string): string | undefined {
-  let value: unknown
   try {
-    value = JSON.parse(body)
+    const refusal: unknown = JSON.parse(body)
+    const text = typeof refusal === 'object' && refusal !== null ? Reflect.get(refusal, 'error') : undefined
+    return typeof text === 'string' ? text : undefined
   } catch {
     return undefined // Not JSON, so not the emulator's own words: the status is all that can be told.
   }
-  for (const name of ['detail', 'message', 'error', 'title']) {
-    const text = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
-    if (typeof text === 'string' && text !== '') return text
-  }
-  return undefined
 }
 
 /** Calls back whenever something changed in the emulator, and when the live connection comes or goes. */

@@ -2,7 +2,7 @@ import type { ChatMessage } from '../control/control.ts'
 import { element, setAttribute, setText } from './dom.ts'
 import { formatDay, formatTime } from './format.ts'
 import { type IconName, icon } from './icon.ts'
-import type { OutgoingText } from './state.ts'
+import { type OutgoingText, textOf } from './state.ts'
 
 /** One row of a chat: the beginning of a day, a message, or a text that could not be sent. */
 export type ChatRow =
@@ -67,9 +67,8 @@ export function updateBubble(item: HTMLLIElement, row: Exclude<ChatRow, { kind: 
   item.classList.toggle('bubble-first', row.isFirstOfRun)
   const [text, time, ticks] = item.querySelectorAll('.bubble-text, time, .ticks')
   if (text === undefined || time === undefined || ticks === undefined) throw new Error('A bubble lost its parts')
-  const isWordless = message.text === ''
-  text.classList.toggle('wordless', isWordless)
-  setText(text, isWordless ? `A message without text (${message.type})` : message.text)
+  text.classList.toggle('wordless', message.text === '')
+  setText(text, textOf(message))
   setText(time, formatTime(message.at))
   setAttribute(time, 'datetime', message.at)
   if (!message.fromMe || ticks.getAttribute('data-status') === message.status) return

@@ -6,7 +6,7 @@ import { icon } from './icon.ts'
 import type { Screen } from './phone.ts'
 import { displayNumber } from './phone-number.ts'
 import { createPhoneRow, type PhoneRow, updatePhoneRow } from './phone-row.ts'
-import { phoneBy } from './state.ts'
+import { phoneBy, textOf } from './state.ts'
 
 /** A phone's chats, newest first. */
 export function createChats(app: App, phone: string): Screen {
@@ -53,7 +53,7 @@ function momentOf(chat: Phone['chats'][number]): number {
 
 function describe(chat: Phone['chats'][number]): PhoneRow {
   const { last } = chat
-  const text = last === undefined ? '' : last.text === '' ? last.type : last.text
+  const text = last === undefined ? '' : textOf(last)
   return {
     phone: chat.with,
     title: chat.name === '' ? displayNumber(chat.with) : chat.name,

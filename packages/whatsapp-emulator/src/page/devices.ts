@@ -24,9 +24,10 @@ export function createDevices(app: App, phone: string): Screen {
     key: (device) => String(device.id),
     create: (device) => createDevice(device, () => unlink(device.id)),
     update(row, device) {
-      const [dot, state] = row.querySelectorAll('.dot, .device-state')
-      if (dot !== undefined) setAttribute(dot, 'data-state', device.isConnected ? 'connected' : 'disconnected')
-      if (state !== undefined) setText(state, device.isConnected ? 'connected' : 'not connected')
+      const state = row.querySelector('.device-name')
+      if (state === null) return
+      setAttribute(state, 'data-state', device.isConnected ? 'connected' : 'disconnected')
+      setText(state, device.isConnected ? 'connected' : 'not connected')
     },
   })
 
@@ -75,12 +76,7 @@ function createDevice(device: Device, unlink: () => Promise<void>): HTMLLIElemen
       'div',
       { class: 'device-text' },
       element('strong', {}, element('bdi', {}, name)),
-      element(
-        'span',
-        { class: 'row-detail' },
-        element('span', { class: 'dot' }),
-        element('span', { class: 'device-state' }),
-      ),
+      element('span', { class: 'device-name row-detail' }),
       element('code', {}, device.jid),
     ),
     button,

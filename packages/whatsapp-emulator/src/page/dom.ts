@@ -31,9 +31,9 @@ export function setText(node: Element, text: string): void {
 }
 
 interface ListParts<Item, Row extends HTMLElement> {
-  key(item: Item): string
-  create(item: Item): Row
-  update(row: Row, item: Item): void
+  key: (item: Item) => string
+  create: (item: Item) => Row
+  update: (row: Row, item: Item) => void
 }
 
 /** Keeps `parent`'s children in step with a list: rows are reused by key, so focus and half-typed input survive updates. */

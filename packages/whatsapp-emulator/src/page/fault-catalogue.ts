@@ -14,6 +14,8 @@ export interface FaultGroup {
   needs: 'linked_device' | 'phone' | 'nothing'
   /** Whether the number of messages matters. */
   isCounted: boolean
+  /** Unfolded from the start. */
+  isOpen: boolean
   offers: FaultOffer[]
 }
 
@@ -24,6 +26,7 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
     title: 'Break the connection',
     needs: 'linked_device',
     isCounted: false,
+    isOpen: true,
     offers: [
       {
         label: 'Drop',
@@ -51,6 +54,7 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
     title: 'End the stream with an error',
     needs: 'linked_device',
     isCounted: false,
+    isOpen: false,
     offers: [
       streamError('428', 'Connection closed: the companion should simply come back.'),
       streamError('503', 'Service unavailable: the companion should wait, then come back.'),
@@ -63,6 +67,7 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
     title: 'Disturb the next messages',
     needs: 'linked_device',
     isCounted: true,
+    isOpen: false,
     offers: [
       {
         label: 'Lose acks',
@@ -90,6 +95,7 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
     title: 'Disturb this phone',
     needs: 'phone',
     isCounted: false,
+    isOpen: true,
     offers: [
       {
         label: 'Lose sessions',
@@ -107,6 +113,7 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
     title: 'Close the server',
     needs: 'nothing',
     isCounted: false,
+    isOpen: false,
     offers: [
       {
         label: 'Refuse connections',

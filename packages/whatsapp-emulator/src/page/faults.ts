@@ -13,7 +13,7 @@ const MAX_COUNT = 1_000
 /** What can go wrong for the open phone and its companions, at the press of a button. */
 export function createFaults(app: App): View {
   const about = element('p', { class: 'hint' })
-  const groups = FAULT_CATALOGUE.map((group, index) => createGroup(app, group, index === 0))
+  const groups = FAULT_CATALOGUE.map((group) => createGroup(app, group))
   return {
     element: element(
       'aside',
@@ -38,7 +38,7 @@ function aboutText(state: State): string {
     : `${name} has no linked device. Open a linked number to break its connection.`
 }
 
-function createGroup(app: App, group: FaultGroup, isOpen: boolean): View {
+function createGroup(app: App, group: FaultGroup): View {
   const notice = createNotice()
   const count = element('input', {
     type: 'number',
@@ -49,18 +49,17 @@ function createGroup(app: App, group: FaultGroup, isOpen: boolean): View {
   })
   const countLine = element('label', { class: 'count' }, 'How many messages', count)
   const list = element('ul', {}, ...group.offers.map((offer) => createOffer(app, offer, notice, countIn(count))))
+  const details = element(
+    'details',
+    { class: 'card fault-group', open: group.isOpen },
+    element('summary', {}, group.title),
+    group.isCounted ? countLine : undefined,
+    list,
+    notice.element,
+  )
   return {
-    element: element(
-      'details',
-      { class: 'card fault-group', open: isOpen },
-      element('summary', {}, group.title),
-      group.isCounted ? countLine : undefined,
-      list,
-      notice.element,
-    ),
-    update(state) {
-      setAttribute(this.element, 'hidden', !applies(group, state))
-    },
+    element: details,
+    update: (state) => setAttribute(details, 'hidden', !applies(group, state)),
   }
 }
 
@@ -79,8 +78,9 @@ function createOffer(app: App, offer: FaultOffer, notice: Notice, count: () => n
   const id = `fault-${offer.label.toLowerCase().replaceAll(' ', '-')}`
   const button = element(
     'button',
-    { type: 'button', class: 'button button-quiet', 'aria-describedby': id },
-    offer.label,
+    { type: 'button', class: 'button button-quiet', 'aria-labelledby': id, 'aria-describedby': `${id}-explanation` },
+    element('span', { id }, offer.label),
+    element('span', { id: `${id}-explanation`, class: 'explanation' }, offer.explanation),
   )
   button.addEventListener('click', () => void happen())
 
@@ -90,7 +90,7 @@ function createOffer(app: App, offer: FaultOffer, notice: Notice, count: () => n
     })
     if (isDone) notice.say(`${offer.label}: done at ${formatTime(new Date().toISOString())}.`)
   }
-  return element('li', {}, button, element('span', { id, class: 'explanation' }, offer.explanation))
+  return element('li', {}, button)
 }
 
 function applies(group: FaultGroup, state: State): boolean {

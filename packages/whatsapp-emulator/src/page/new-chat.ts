@@ -41,9 +41,8 @@ export function createNewChat(app: App, phone: string): Screen {
       updatePhoneRow(item, {
         phone: other.phone,
         title: other.name === '' ? displayNumber(other.phone) : other.name,
-        detail: displayNumber(other.phone),
-        dot: isLinked(other) ? 'connected' : undefined,
-        moment: isLinked(other) ? 'linked' : undefined,
+        detail: other.name === '' ? undefined : displayNumber(other.phone),
+        devices: other.devices,
       }),
   })
 

@@ -11,10 +11,10 @@ export interface Notice {
 }
 
 export function createNotice(): Notice {
-  const node = element('p', { class: 'notice', role: 'status', hidden: true })
+  // Never hidden, only empty: a region that appears together with its text is often not read aloud.
+  const node = element('p', { class: 'notice', role: 'status' })
 
   function show(text: string, kind: 'done' | 'error'): void {
-    setAttribute(node, 'hidden', text === '')
     setAttribute(node, 'data-kind', kind)
     setText(node, text)
   }

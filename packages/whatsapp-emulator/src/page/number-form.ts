@@ -1,5 +1,5 @@
-import { element } from './dom.ts'
-import { createNotice, type Notice } from './notice.ts'
+import { element, setAttribute } from './dom.ts'
+import { createNotice } from './notice.ts'
 import { parsePhoneNumber } from './phone-number.ts'
 
 interface NumberFormParts {
@@ -7,8 +7,6 @@ interface NumberFormParts {
   button: string
   /** What stands in the field at first. */
   value?: string
-  /** Shows the label to screen readers only. */
-  isLabelHidden?: boolean
   /** Called with a valid number; an error is shown under the field. */
   submit(phone: string): Promise<void> | void
 }
@@ -16,7 +14,7 @@ interface NumberFormParts {
 let count = 0
 
 /** A field for a phone number with a button. What is no phone number is explained under the field. */
-export function createNumberForm(parts: NumberFormParts): { element: HTMLFormElement; notice: Notice } {
+export function createNumberForm(parts: NumberFormParts): { element: HTMLFormElement } {
   count += 1
   const id = `number-${count}`
   const input = element('input', {
@@ -27,13 +25,15 @@ export function createNumberForm(parts: NumberFormParts): { element: HTMLFormEle
     placeholder: '491711111111',
     value: parts.value,
     list: 'known-numbers',
+    'aria-describedby': `${id}-notice`,
   })
   const notice = createNotice()
+  setAttribute(notice.element, 'id', `${id}-notice`)
   const button = element('button', { type: 'submit', class: 'button' }, parts.button)
   const form = element(
     'form',
     { class: 'number-form', novalidate: true },
-    element('label', { for: id, class: parts.isLabelHidden === true ? 'visually-hidden' : 'label' }, parts.label),
+    element('label', { for: id, class: 'label' }, parts.label),
     element('div', { class: 'field-line' }, input, button),
     notice.element,
   )
@@ -49,5 +49,5 @@ export function createNumberForm(parts: NumberFormParts): { element: HTMLFormEle
     event.preventDefault()
     void submit()
   })
-  return { element: form, notice }
+  return { element: form }
 }

@@ -84,16 +84,12 @@ function createGroup(app: App, title: string, id: string): Group {
 }
 
 function describe(phone: Phone): PhoneRow {
-  const connected = phone.devices.filter((device) => device.isConnected).length
-  const devices =
-    connected === phone.devices.length
-      ? plural(connected, 'device', 'devices')
-      : `${connected} of ${plural(phone.devices.length, 'device', 'devices')}`
+  const number = displayNumber(phone.phone)
   return {
     phone: phone.phone,
-    title: phone.name === '' ? displayNumber(phone.phone) : phone.name,
-    detail: isLinked(phone) ? `${displayNumber(phone.phone)}, ${devices} connected` : displayNumber(phone.phone),
+    title: phone.name === '' ? number : phone.name,
+    detail: phone.name === '' ? undefined : number,
     unread: unreadOf(phone),
-    dot: isLinked(phone) ? (connected > 0 ? 'connected' : 'disconnected') : undefined,
+    devices: phone.devices,
   }
 }

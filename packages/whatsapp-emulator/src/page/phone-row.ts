@@ -1,3 +1,4 @@
+import type { Phone } from '../control/control.ts'
 import { avatar } from './avatar.ts'
 import { element, setAttribute, setText } from './dom.ts'
 
@@ -10,8 +11,7 @@ export interface PhoneRow {
   moment?: string | undefined
   unread?: number
   isCurrent?: boolean
-  /** Stands before the second line when set: a linked device that is connected, or one that is not. */
-  dot?: 'connected' | 'disconnected' | undefined
+  devices?: Phone['devices']
 }
 
 /** A list item with one wide button: avatar, name, second line, time and unread count. */
@@ -24,7 +24,8 @@ export function createPhoneRow(phone: string, choose: () => void): HTMLLIElement
       'span',
       { class: 'row-text' },
       element('bdi', { class: 'row-title' }),
-      element('span', { class: 'row-detail' }, element('span', { class: 'dot' }), element('bdi', { class: 'detail' })),
+      element('bdi', { class: 'row-detail' }),
+      element('span', { class: 'row-devices' }),
     ),
     element('span', { class: 'row-side' }, element('span', { class: 'moment' }), element('span', { class: 'badge' })),
   )
@@ -35,16 +36,33 @@ export function createPhoneRow(phone: string, choose: () => void): HTMLLIElement
 export function updatePhoneRow(item: HTMLLIElement, row: PhoneRow): void {
   const unread = row.unread ?? 0
   setText(part(item, '.row-title'), row.title)
-  setText(part(item, '.detail'), row.detail ?? '')
+  setText(part(item, '.row-detail'), row.detail ?? '')
   setText(part(item, '.moment'), row.moment ?? '')
-  const dot = part(item, '.dot')
-  setAttribute(dot, 'hidden', row.dot === undefined)
-  setAttribute(dot, 'data-state', row.dot)
+  setAttribute(part(item, '.row-detail'), 'hidden', row.detail === undefined)
+  updateDevices(part(item, '.row-devices'), row.devices ?? [])
   const badge = part(item, '.badge')
   setAttribute(badge, 'hidden', unread === 0)
   setText(badge, unread === 0 ? '' : String(unread))
   setAttribute(badge, 'aria-label', `${unread} unread`)
   setAttribute(part(item, '.row'), 'aria-current', row.isCurrent === true ? 'true' : undefined)
+}
+
+/** The linked devices as names with a dot each: coloured, and in words for those who do not see colours. */
+function updateDevices(line: HTMLElement, devices: Phone['devices']): void {
+  const shown = devices.map((device) => `${device.platform} ${device.isConnected}`).join()
+  if (line.dataset['shown'] === shown) return
+  line.dataset['shown'] = shown
+  setAttribute(line, 'hidden', devices.length === 0)
+  line.replaceChildren(
+    ...devices.map(({ id, platform, isConnected }) =>
+      element(
+        'span',
+        { class: 'device-name', 'data-state': isConnected ? 'connected' : 'disconnected' },
+        element('bdi', {}, platform === '' ? `Device ${id}` : platform),
+        element('span', { class: 'visually-hidden' }, isConnected ? 'connected' : 'not connected'),
+      ),
+    ),
+  )
 }
 
 /** A part that the row was created with. */

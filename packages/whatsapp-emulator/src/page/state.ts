@@ -51,6 +51,11 @@ export function messagesOf(state: State, phone: string, partner: string): readon
   return state.chats.chats.find((chat) => chat.with === partner)?.messages ?? []
 }
 
+/** What a message says, and for one without words what kind it is. */
+export function textOf(message: ChatMessage): string {
+  return message.text === '' ? `A message without text (${message.type})` : message.text
+}
+
 export function unreadOf(phone: Phone): number {
   return phone.chats.reduce((sum, chat) => sum + chat.unread, 0)
 }
