@@ -1,6 +1,6 @@
 /** Raw Baileys in a process of its own, told what to do over the IPC channel. See support/raw-process.ts. */
 import { openRawSession, prepareBaileys, type RawSession } from './raw-baileys.ts'
-import type { RawCommand, RawCommands } from './support/raw-commands.ts'
+import type { RawCommands } from './support/raw-commands.ts'
 
 // libsignal prints sessions with their private keys; and printing would slow the rival down.
 console.info = console.warn = console.error = () => undefined
@@ -37,8 +37,8 @@ const commands: RawCommands = {
 }
 
 process.on('disconnect', () => process.exit(0))
-process.on('message', ({ id, name, argument }: { id: number; name: RawCommand; argument: never }) => {
-  const result: Promise<unknown> = commands[name](argument)
+process.on('message', ({ id, name, options }: { id: number; name: keyof RawCommands; options: never }) => {
+  const result: Promise<unknown> = commands[name](options)
   result.then(
     (result) => process.send?.({ id, result }),
     (error: Error) => process.send?.({ id, error: error.stack ?? error.message }),

@@ -14,5 +14,3 @@ export interface RawCommands {
   /** Sends in the given order, `concurrency` at a time. */
   send(options: { messages: TextToSend[]; concurrency: number }): Promise<void>
 }
-
-export type RawCommand = keyof RawCommands

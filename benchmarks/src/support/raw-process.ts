@@ -2,14 +2,10 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { pidOf, stopProcess } from './child-process.ts'
-import type { RawCommand, RawCommands } from './raw-commands.ts'
+import type { RawCommands } from './raw-commands.ts'
 
-export interface RawProcess {
+export interface RawProcess extends RawCommands {
   readonly pid: number
-  call<Name extends RawCommand>(
-    name: Name,
-    argument: Parameters<RawCommands[Name]>[0],
-  ): Promise<Awaited<ReturnType<RawCommands[Name]>>>
   stop(): Promise<void>
 }
 
@@ -26,29 +22,31 @@ export async function startRawProcess(resources: AsyncDisposableStack): Promise<
     serialization: 'advanced',
   })
   resources.defer(() => stopProcess(child))
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   await once(child, 'message')
+
+  const calls = new Map<number, PromiseWithResolvers<unknown>>()
   child.on('message', ({ id, result, error }: Answer) => {
-    const call = waiting.get(id)
-    waiting.delete(id)
+    const call = calls.get(id)
+    calls.delete(id)
     if (error === undefined) call?.resolve(result)
     else call?.reject(new Error(error))
   })
   child.on('exit', (code, signal) => {
-    for (const call of waiting.values()) call.reject(new Error(`Raw Baileys ended (${signal ?? code}).`))
-    waiting.clear()
+    for (const call of calls.values()) call.reject(new Error(`Raw Baileys ended (${signal ?? code}).`))
+    calls.clear()
   })
 
-  let calls = 0
+  let lastId = 0
+  const call = <Result>(name: keyof RawCommands, options: unknown): Promise<Result> => {
+    const answer = Promise.withResolvers<unknown>()
+    calls.set(++lastId, answer)
+    child.send({ id: lastId, name, options })
+    return answer.promise as Promise<Result>
+  }
   return {
     pid: pidOf(child),
-    async call<Name extends RawCommand>(name: Name, argument: Parameters<RawCommands[Name]>[0]) {
-      const id = ++calls
-      const call = Promise.withResolvers<unknown>()
-      waiting.set(id, call)
-      child.send({ id, name, argument })
-      return (await call.promise) as Awaited<ReturnType<RawCommands[Name]>>
-    },
+    connect: (options) => call('connect', options),
+    send: (options) => call('send', options),
     stop: () => stopProcess(child),
   }
 }

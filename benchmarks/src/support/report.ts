@@ -1,8 +1,27 @@
-/** The figures of one benchmark, as its last line prints them. Only those that apply are set. */
+/** The figures of one benchmark, as its last line prints them: those that apply to it. */
 export interface Figures {
   benchmark: 'sessions' | 'inbound' | 'outbound' | 'startup'
   rounds: number
-  [figure: string]: number | string
+  /** Sessions or messages, whichever the benchmark counts. */
+  count?: number
+  sessions?: number
+  rssPerSessionMb?: number
+  rawRssPerSessionMb?: number
+  idleRssMb?: number
+  rawIdleRssMb?: number
+  connectP50Ms?: number
+  rawConnectP50Ms?: number
+  messagesPerSecond?: number
+  rawMessagesPerSecond?: number
+  ratio?: number
+  cpuMsPerMessage?: number
+  rawCpuMsPerMessage?: number
+  databaseCpuMsPerMessage?: number
+  acceptedPerSecond?: number
+  addedLatencyP50Ms?: number
+  addedLatencyP99Ms?: number
+  startToServingMs?: number
+  firstRunMs?: number
 }
 
 const startedAt = performance.now()
@@ -12,25 +31,14 @@ export function progress(text: string): void {
   console.error(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${text}`)
 }
 
-/** A table with its first column to the left and the others to the right, and below it the figures as one line of JSON. */
-export function report(
-  title: string,
-  rows: readonly (readonly string[])[],
-  notes: readonly string[],
-  figures: Figures,
-): void {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
-  const lines = rows.map((row) =>
-    widths
-      .map((width, column) => {
-        const cell = row[column] ?? ''
-        return column === 0 ? cell.padEnd(width) : cell.padStart(width)
-      })
-      .join('   ')
-      .trimEnd(),
+/** Prints the title, a table whose first row is its head, notes, and as the last line the figures as JSON. */
+export function report(title: string, rows: readonly string[][], notes: readonly string[], figures: Figures): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const [head = '', ...body] = rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('   '),
   )
-  const [head = '', ...body] = lines
-  console.log(`\n${title}\n\n${head}\n${'-'.repeat(Math.max(...lines.map((line) => line.length)))}`)
-  for (const line of [...body, '', ...notes]) console.log(line)
-  console.log(`\n${JSON.stringify(figures)}`)
+  const lines = [title, '', head, '-'.repeat(head.length), ...body, '', ...notes, '', JSON.stringify(figures)]
+  console.log(lines.join('\n'))
 }

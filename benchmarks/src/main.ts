@@ -1,0 +1,99 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { inbound } from './inbound.ts'
+import { outbound } from './outbound.ts'
+import { sessions } from './sessions.ts'
+import { startup } from './startup.ts'
+
+const ABOUT = `Measures Frontdesk against the WhatsApp emulator, and raw Baileys with it.
+
+Each benchmark runs the emulator, the gateway as it is shipped (\`frontdesk start\`) and unmodified Baileys in its leanest
+configuration with keys in memory (benchmarks/src/raw-baileys.ts), each in a process of its own. The two are measured in
+turn, and the medians of the rounds are compared: compare figures within a run, not between machines. Progress goes to
+the standard error; the standard output holds a table and, as its last line, the figures as JSON.`
+
+const EXAMPLES = `
+Examples:
+  npm run bench -- sessions --count 2000
+  npm run bench -- inbound --messages 5000
+  npm run bench -- outbound --messages 5000 --sessions 10
+  npm run bench -- startup
+`
+
+class Interruption extends Error {}
+
+async function main(): Promise<void> {
+  if (process.platform !== 'linux') {
+    throw new Error('The benchmarks read memory and processor time from /proc: run them on Linux.')
+  }
+  /** Processes and directories of the benchmark. They go also when it fails or is interrupted. */
+  await using resources = new AsyncDisposableStack()
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => reject(new Interruption()))
+  })
+  await Promise.race([commands(resources).parseAsync(), interrupted])
+}
+
+function commands(resources: AsyncDisposableStack): Command {
+  const program = new Command('frontdesk bench').description(ABOUT).addHelpText('after', EXAMPLES)
+  program
+    .command('sessions')
+    .description('memory, connection times and idle CPU of many linked sessions')
+    .option('--count <number>', 'how many sessions', atLeast(1), 2000)
+    .option('--rounds <number>', 'how often each side is measured', atLeast(1), 1)
+    .option('--settle <seconds>', 'how long a process is left alone before its memory is read', atLeast(0), 15)
+    .action(({ settle, ...options }) => sessions(resources, { ...options, settleMs: settle * 1000 }))
+  program
+    .command('inbound')
+    .description('messages a second from customers into the inbox, and the latency that Frontdesk adds')
+    .option('--messages <number>', 'how many messages each burst has', atLeast(1), 5000)
+    .option('--sessions <number>', 'how many linked numbers they are spread over', atLeast(1), 1)
+    .option('--customers <number>', 'how many customers write to each number', atLeast(1), 50)
+    .option('--paced <number>', 'how many messages the latency is measured with, in each round', atLeast(1), 2000)
+    .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
+    .addHelpText(
+      'after',
+      `
+A message counts when its receipt is back at the emulator: Frontdesk lets a receipt go only when the message is
+committed, raw Baileys sends it at once. Latency is the time from a message's sending to its receipt, both by the
+emulator's clock, with 200 messages a second over 50 sessions; the added latency is Frontdesk's percentile minus raw
+Baileys' same percentile, over all rounds.`,
+    )
+    .action((options) => inbound(resources, options))
+  program
+    .command('outbound')
+    .description('messages a second from the API to WhatsApp')
+    .option('--messages <number>', 'how many messages', atLeast(1), 5000)
+    .option('--sessions <number>', 'how many linked numbers send them', atLeast(1), 1)
+    .option('--customers <number>', 'how many customers each number writes to', atLeast(1), 50)
+    .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
+    .addHelpText(
+      'after',
+      `
+Frontdesk's time runs from the first POST /v1/messages until the emulator has seen the last message; that of raw Baileys
+from the first call of sendMessage in its own process.`,
+    )
+    .action((options) => outbound(resources, options))
+  program
+    .command('startup')
+    .description('time from the start of the process to the first 200 of /ready, and memory when idle')
+    .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
+    .option('--settle <seconds>', 'how long a process is left alone before its memory is read', atLeast(0), 10)
+    .action(({ settle, ...options }) => startup(resources, { ...options, settleMs: settle * 1000 }))
+  return program
+}
+
+const atLeast = (minimum: number) => (text: string) => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < minimum) {
+    throw new InvalidArgumentError(`Give a whole number of at least ${minimum}.`)
+  }
+  return value
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Interruption ? 'Interrupted.' : error)
+  // What was waiting for something that is gone now must not keep the process alive.
+  process.exit(error instanceof Interruption ? 130 : 1)
+}

@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+
+// The figures of so small a run say nothing, and nothing is asserted of them: only that each is measured and named.
+const positive = z.number().positive()
+const common = { rounds: z.literal(1) }
+const throughput = {
+  count: z.literal(20),
+  sessions: z.literal(2),
+  messagesPerSecond: positive,
+  rawMessagesPerSecond: positive,
+  ratio: positive,
+  cpuMsPerMessage: z.number(),
+  rawCpuMsPerMessage: z.number(),
+  databaseCpuMsPerMessage: z.number(),
+}
+
+const figures = {
+  sessions: z.strictObject({
+    ...common,
+    benchmark: z.literal('sessions'),
+    count: z.literal(3),
+    rssPerSessionMb: z.number(),
+    rawRssPerSessionMb: z.number(),
+    idleRssMb: positive,
+    rawIdleRssMb: positive,
+    connectP50Ms: positive,
+    rawConnectP50Ms: positive,
+  }),
+  inbound: z.strictObject({
+    ...common,
+    ...throughput,
+    benchmark: z.literal('inbound'),
+    addedLatencyP50Ms: z.number(),
+    addedLatencyP99Ms: z.number(),
+  }),
+  outbound: z.strictObject({ ...common, ...throughput, benchmark: z.literal('outbound'), acceptedPerSecond: positive }),
+  startup: z.strictObject({
+    ...common,
+    benchmark: z.literal('startup'),
+    startToServingMs: positive,
+    firstRunMs: positive,
+    idleRssMb: positive,
+    rawIdleRssMb: positive,
+  }),
+}
+
+const tiny: [keyof typeof figures, string[]][] = [
+  ['sessions', ['--count', '3', '--rounds', '1', '--settle', '0']],
+  ['inbound', '--messages 20 --sessions 2 --customers 3 --paced 10 --rounds 1'.split(' ')],
+  ['outbound', '--messages 20 --sessions 2 --customers 3 --rounds 1'.split(' ')],
+  ['startup', ['--rounds', '1', '--settle', '0']],
+]
+
+test.each(tiny)('%s measures both sides and prints its figures as the last line', async (name, options) => {
+  const { code, output, errors } = await bench(name, ...options)
+  expect(code, errors).toBe(0)
+  const last = output.trimEnd().split('\n').at(-1) ?? ''
+  expect(figures[name].safeParse(JSON.parse(last)).error).toBeUndefined()
+  expect(output).toContain('raw Baileys')
+})
+
+test('--help lists the benchmarks and gives examples', async () => {
+  const { code, output } = await bench('--help')
+  expect(code).toBe(0)
+  for (const name of Object.keys(figures)) expect(output).toContain(`npm run bench -- ${name}`)
+})
+
+test('an option that is not a number is refused before anything starts', async () => {
+  const { code, errors } = await bench('inbound', '--messages', 'many')
+  expect(code).toBe(1)
+  expect(errors).toContain('whole number')
+})
+
+async function bench(...options: string[]) {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [main, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
+  return { code: await ended, output, errors }
+}
