@@ -20,7 +20,7 @@ const STATUS: Record<ChatMessage['status'], { icon: IconName; label: string }> =
 /** The rows of a chat: its messages, then what is still on its way, with a line where a day begins. */
 export function chatRows(messages: readonly ChatMessage[], outgoing: readonly OutgoingText[]): ChatRow[] {
   const known = new Set(messages.map((message) => message.id))
-  const waiting = outgoing.filter((entry) => entry.id === undefined || !known.has(entry.id))
+  const waiting = outgoing.filter((entry) => !known.has(entry.id))
   const all: { message: ChatMessage; entry?: OutgoingText }[] = [
     ...messages.map((message) => ({ message })),
     ...waiting.map((entry) => ({ message: asMessage(entry), entry })),
@@ -30,7 +30,7 @@ export function chatRows(messages: readonly ChatMessage[], outgoing: readonly Ou
   for (const { message, entry } of all) {
     const isNewDay = previous === undefined || !isSameDay(previous.at, message.at)
     if (isNewDay) rows.push({ kind: 'day', key: `day-${message.id}`, label: formatDay(message.at) })
-    if (entry?.error !== undefined) rows.push({ kind: 'failed', key: `failed-${entry.key}`, entry })
+    if (entry?.error !== undefined) rows.push({ kind: 'failed', key: `failed-${entry.id}`, entry })
     else {
       const isFirstOfRun = isNewDay || previous?.fromMe !== message.fromMe
       rows.push({ kind: 'message', key: `${message.fromMe ? 'out' : 'in'}-${message.id}`, message, isFirstOfRun })
@@ -81,11 +81,11 @@ export function updateBubble(item: HTMLLIElement, row: Exclude<ChatRow, { kind: 
 }
 
 /** A text that could not be sent, with its reason and what can be done. */
-export function createFailedBubble(entry: OutgoingText, retry: () => void, discard: () => void): HTMLLIElement {
+export function createFailedBubble(entry: OutgoingText, on: { retry: () => void; discard: () => void }): HTMLLIElement {
   const again = element('button', { type: 'button', class: 'button button-quiet' }, 'Try again')
   const drop = element('button', { type: 'button', class: 'button button-quiet' }, 'Discard')
-  again.addEventListener('click', retry)
-  drop.addEventListener('click', discard)
+  again.addEventListener('click', on.retry)
+  drop.addEventListener('click', on.discard)
   return element(
     'li',
     { class: 'bubble bubble-own bubble-first bubble-failed' },
@@ -97,7 +97,7 @@ export function createFailedBubble(entry: OutgoingText, retry: () => void, disca
 
 function asMessage(entry: OutgoingText): ChatMessage {
   return {
-    id: entry.id ?? entry.key,
+    id: entry.id,
     fromMe: true,
     text: entry.text,
     type: 'conversation',

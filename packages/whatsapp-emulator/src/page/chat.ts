@@ -45,17 +45,21 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
     key: (row) => row.key,
     create(row) {
       if (row.kind !== 'failed') return createBubble(row, isOwn(row) ? 'You' : partnerName(app.state, chat.with))
-      const { key } = row.entry
-      return createFailedBubble(
-        row.entry,
-        () => outgoing.retry(key),
-        () => outgoing.discard(key),
-      )
+      const { id } = row.entry
+      return createFailedBubble(row.entry, {
+        retry: () => andWriteOn(() => outgoing.retry(id)),
+        discard: () => andWriteOn(() => outgoing.discard(id)),
+      })
     },
     update(item, row) {
       if (row.kind !== 'failed') updateBubble(item, row)
     },
   })
+  /** The button that was pressed goes away; the keyboard goes back to the message box. */
+  function andWriteOn(act: () => void): void {
+    act()
+    composer.focus()
+  }
   let isAtEnd = true
   let lastKey: string | undefined
   log.addEventListener('scroll', () => {

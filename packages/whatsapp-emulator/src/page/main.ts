@@ -5,7 +5,10 @@ import { createLinking } from './linking.ts'
 import { createOutgoing } from './outgoing.ts'
 import { createPhone } from './phone.ts'
 import { createPhoneList } from './phone-list.ts'
+import { displayNumber } from './phone-number.ts'
+import { phoneOf } from './place.ts'
 
+const TITLE = 'Simulated phones'
 let views: View[] | undefined
 
 startApp((app) => {
@@ -29,6 +32,7 @@ function build(app: App): View[] {
     faults.element,
   )
   document.body.append(page)
+  let open: string | undefined
   return [
     head,
     linking,
@@ -37,8 +41,14 @@ function build(app: App): View[] {
     faults,
     {
       element: page,
-      // A narrow window shows either the phones or the open one.
-      update: (state) => setAttribute(page, 'data-open', state.place.screen !== 'none'),
+      update(state) {
+        const number = phoneOf(state.place)
+        document.title = number === undefined ? TITLE : `${displayNumber(number)}, ${TITLE.toLowerCase()}`
+        // A narrow window shows either the phones or the open one, each from its top.
+        setAttribute(page, 'data-open', number !== undefined)
+        if (number !== open) scrollTo({ top: 0 })
+        open = number
+      },
     },
   ]
 }
@@ -47,9 +57,9 @@ function createHead(): View {
   const live = element('span', { class: 'live', role: 'status' })
   const problem = element('p', { class: 'notice', role: 'alert', 'data-kind': 'error', hidden: true })
   return {
-    element: element('header', { class: 'head' }, element('h1', {}, 'Simulated phones'), live, problem),
+    element: element('header', { class: 'head' }, element('h1', {}, TITLE), live, problem),
     update(state) {
-      setText(live, state.isLive ? 'Live' : 'Reconnecting…')
+      setText(live, state.isLive ? 'Live' : 'Connecting…')
       setAttribute(live, 'data-state', state.isLive ? 'connected' : 'disconnected')
       setAttribute(problem, 'hidden', state.problem === undefined)
       setText(problem, state.problem ?? '')

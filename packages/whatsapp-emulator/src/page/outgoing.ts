@@ -4,28 +4,26 @@ import type { OutgoingText } from './state.ts'
 /** Sends what is typed, in the order in which it was typed in each chat. */
 export interface Outgoing {
   send(from: string, to: string, text: string): void
-  retry(key: string): void
-  discard(key: string): void
+  retry(id: string): void
+  discard(id: string): void
 }
 
 export function createOutgoing(app: App): Outgoing {
   /** The last send of each chat; gone when it has ended. */
   const lanes = new Map<string, Promise<void>>()
-  let count = 0
 
-  function change(key: string, alter: (entry: OutgoingText) => OutgoingText | undefined): void {
-    const outgoing = app.state.outgoing.flatMap((entry) => (entry.key === key ? (alter(entry) ?? []) : entry))
+  function change(id: string, alter: (entry: OutgoingText) => OutgoingText | undefined): void {
+    const outgoing = app.state.outgoing.flatMap((entry) => (entry.id === id ? (alter(entry) ?? []) : entry))
     app.update({ outgoing })
   }
 
-  async function deliver({ key, from, to, text }: OutgoingText): Promise<void> {
+  async function deliver({ id, from, to, text }: OutgoingText): Promise<void> {
     try {
-      const { id } = await app.api.sendText({ from, to, text })
-      change(key, (entry) => ({ ...entry, id }))
+      await app.api.sendText({ from, to, text, id })
       // Read again before the entry goes, so that its bubble does not vanish for a moment.
-      void app.refresh().then(() => change(key, () => undefined))
+      void app.refresh().then(() => change(id, () => undefined))
     } catch (error) {
-      change(key, (entry) => ({ ...entry, error: messageOf(error) }))
+      change(id, (entry) => ({ ...entry, error: messageOf(error) }))
     }
   }
 
@@ -40,20 +38,25 @@ export function createOutgoing(app: App): Outgoing {
 
   return {
     send(from, to, text) {
-      count += 1
-      const entry = { key: `outgoing-${count}`, from, to, text, at: new Date().toISOString() }
+      const entry = { id: newMessageId(), from, to, text, at: new Date().toISOString() }
       app.update({ outgoing: [...app.state.outgoing, entry] })
       enqueue(entry)
     },
-    retry(key) {
-      const failed = app.state.outgoing.find((entry) => entry.key === key)
+    retry(id) {
+      const failed = app.state.outgoing.find((entry) => entry.id === id)
       if (failed === undefined) return
       const { error: _error, ...entry } = failed
-      change(key, () => entry)
+      change(id, () => entry)
       enqueue(entry)
     },
-    discard(key) {
-      change(key, () => undefined)
+    discard(id) {
+      change(id, () => undefined)
     },
   }
+}
+
+/** An id such as a phone makes: `3A` and 18 more hexadecimal digits. */
+function newMessageId(): string {
+  const digits = Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => byte.toString(16).padStart(2, '0'))
+  return `3A${digits.join('').toUpperCase()}`
 }

@@ -51,10 +51,16 @@ export function createPhone(app: App, outgoing: Outgoing): View {
         display.replaceChildren(screen.element)
       }
       screen.update(state)
-      // Where the focus was in the screen that has gone, or the person has come to write, it moves on.
-      if (isMoved && (state.place.screen === 'chat' || document.activeElement === document.body)) screen.focus()
+      if (isMoved && mayTakeFocus(state.place)) screen.focus()
     },
   }
+}
+
+/** Where the focus was in the screen that has gone, or the person has come to write, it moves to the new screen. */
+function mayTakeFocus(place: Place): boolean {
+  // A finger's keyboard would cover the chat before anything has been read.
+  if (place.screen === 'chat') return !matchMedia('(pointer: coarse)').matches
+  return document.activeElement === document.body
 }
 
 function createScreen(app: App, outgoing: Outgoing, place: Place): Screen {

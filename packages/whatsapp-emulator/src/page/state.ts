@@ -18,13 +18,12 @@ export interface State {
 
 /** A text that was typed here and does not stand in the emulator's book yet. */
 export interface OutgoingText {
-  key: string
+  /** Its message id, chosen here: a second attempt is the same message. */
+  id: string
   from: string
   to: string
   text: string
   at: string
-  /** Its message id, once the emulator has taken it. */
-  id?: string
   error?: string
 }
 
