@@ -6,6 +6,8 @@ export default defineConfig({
     // Tests start servers, databases and browsers: real parts take their time on a small machine.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // One database server for the run; each test file gets a database of its own on it.
+    globalSetup: ['apps/gateway/test/support/global-setup.ts'],
     setupFiles: ['scripts/write-coverage.ts'],
     pool: 'forks',
     maxWorkers: 2,

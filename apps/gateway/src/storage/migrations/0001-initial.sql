@@ -92,6 +92,8 @@ create table contact_alias (
   kind text not null check (kind in ('phone', 'lid')),
   value text not null,
   contact_id uuid not null references contact on delete cascade,
+  -- Of several addresses of a kind, the newest is the one in use.
+  created_at timestamptz not null default now(),
   primary key (company_id, kind, value)
 );
 create index contact_alias_contact on contact_alias (contact_id);
@@ -144,8 +146,11 @@ create table message (
 ) with (fillfactor = 80);
 create unique index message_idempotency on message (company_id, idempotency_key) where idempotency_key is not null;
 create index message_ciphertext on message (session_id, ciphertext_hash) where ciphertext_hash is not null;
+-- Finds the hashes that have outlived their use: as ids sort by time, the old ones come first.
+create index message_ciphertext_age on message (id) where ciphertext_hash is not null;
 create index message_chat on message (company_id, contact_id, id);
 create index message_waiting on message (session_id, contact_id, id) where direction = 'inbound' and turn_id is null and is_answerable;
+create index message_turn on message (turn_id) where turn_id is not null;
 create index message_queued on message (session_id, id) where status = 'queued';
 
 -- Ciphertexts that made no message. Sealed: they may carry app-state keys.
@@ -156,6 +161,7 @@ create table journal (
   created_at timestamptz not null default now(),
   primary key (session_id, ciphertext_hash)
 );
+create index journal_age on journal using brin (created_at);
 
 -- Ids and states, never bodies. Identity order is not commit order: readers go by (transaction, id) and stop at the
 -- oldest transaction still running, so that no event is overtaken.
@@ -170,6 +176,7 @@ create table event (
   created_at timestamptz not null default now()
 ) partition by range (created_at);
 create index event_feed on event (company_id, transaction, id);
+-- What no day's partition takes, because none was made in time.
 create table event_default partition of event default;
 
 create table audit_entry (
@@ -201,13 +208,16 @@ $$;
 create function current_company() returns uuid language sql stable
   return nullif(current_setting('frontdesk.company', true), '')::uuid;
 
+-- Every table has row-level security, so that a role that the database's host has given rights on everything sees nothing.
 do $$
 declare
   table_name text;
 begin
-  foreach table_name in array array['company', 'api_key', 'session', 'session_lease', 'contact', 'contact_alias', 'turn', 'message', 'event', 'audit_entry'] loop
+  foreach table_name in array array['platform', 'company', 'api_key', 'session', 'node', 'session_lease', 'signal_key', 'contact', 'contact_alias', 'turn', 'message', 'journal', 'event', 'audit_entry'] loop
     execute format('alter table %I enable row level security', table_name);
     execute format('create policy worker on %I to frontdesk_worker using (true) with check (true)', table_name);
+  end loop;
+  foreach table_name in array array['company', 'api_key', 'session', 'contact', 'contact_alias', 'turn', 'message', 'event', 'audit_entry'] loop
     execute format(
       'create policy company on %I to frontdesk_api using (%I = current_company()) with check (%I = current_company())',
       table_name,
@@ -216,8 +226,9 @@ begin
   end loop;
 end
 $$;
+alter table event_default enable row level security;
 
-grant select on platform to frontdesk_worker;
+grant select, insert on platform to frontdesk_worker;
 grant select, insert, update, delete on company, api_key, session, node, session_lease, signal_key, contact, contact_alias, turn, message, journal to frontdesk_worker;
 grant select, insert on event, audit_entry to frontdesk_worker;
 
@@ -226,3 +237,51 @@ grant select (id, name, settings, created_at), update (name, settings) on compan
 grant select, insert, update on api_key, session, contact, contact_alias to frontdesk_api;
 grant select on turn, message, event, audit_entry to frontdesk_api;
 grant insert on event, audit_entry to frontdesk_api;
+
+-- Partitions belong to the owner of the tables; the worker has them made and dropped through these functions. Days are
+-- days of UTC. Rows that the default partition took meanwhile move into the new one.
+create function create_event_partitions(first_day date, last_day date) returns integer
+  language plpgsql security definer set search_path from current as $$
+declare
+  day date;
+  partition_name text;
+  created integer := 0;
+begin
+  for day in select first_day + n from generate_series(0, last_day - first_day) n loop
+    partition_name := 'event_' || to_char(day, 'YYYYMMDD');
+    continue when to_regclass(partition_name) is not null;
+    execute format('create table %I (like event including defaults including constraints)', partition_name);
+    execute format('alter table %I enable row level security', partition_name);
+    lock table event_default in access exclusive mode;
+    execute format(
+      'with moved as (delete from event_default where created_at >= %L and created_at < %L returning *) insert into %I select * from moved',
+      day || ' 00:00:00+00', (day + 1) || ' 00:00:00+00', partition_name);
+    execute format(
+      'alter table event attach partition %I for values from (%L) to (%L)',
+      partition_name, day || ' 00:00:00+00', (day + 1) || ' 00:00:00+00');
+    created := created + 1;
+  end loop;
+  return created;
+end
+$$;
+
+create function drop_event_partitions(before_day date) returns integer
+  language plpgsql security definer set search_path from current as $$
+declare
+  partition_name text;
+  dropped integer := 0;
+begin
+  for partition_name in
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'event'::regclass and c.relname ~ '^event_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < before_day
+  loop
+    execute format('drop table %I', partition_name);
+    dropped := dropped + 1;
+  end loop;
+  delete from event_default where created_at < before_day::timestamp at time zone 'UTC';
+  return dropped;
+end
+$$;
+
+revoke all on function create_event_partitions, drop_event_partitions from public;
+grant execute on function create_event_partitions, drop_event_partitions to frontdesk_worker;

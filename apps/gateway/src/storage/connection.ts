@@ -1,0 +1,73 @@
+import { Client, type ClientConfig, types } from 'pg'
+import { FrontdeskError } from '#src/model/errors.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+const INT8 = 20
+const XID8 = 5069
+
+/** Roles of the migrations: what a connection may do. Without one it is the owner of the tables. */
+export type DatabaseRole = 'frontdesk_worker'
+
+/**
+ * How Postgres values become JavaScript's, for every connection. A 64-bit integer is a number: identities, epochs and
+ * counts stay far below 2^53, and one that does not is an error rather than rounded. A transaction id is a bigint.
+ */
+const customTypes: ClientConfig['types'] = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    if (format === 'binary') return types.getTypeParser(oid, format)
+    if (oid === INT8) return parseInt8
+    if (oid === XID8) return BigInt
+    return types.getTypeParser(oid, format)
+  },
+}
+
+function parseInt8(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is over the integers that a number holds exactly`)
+  return value
+}
+
+/** What all connections have in common. `settings` are the server's, for this connection. */
+export function connectionConfig(
+  url: string,
+  role?: DatabaseRole,
+  settings: Readonly<Record<string, string>> = {},
+): ClientConfig {
+  const all = { ...(role && { role }), timezone: 'UTC', ...settings }
+  return {
+    connectionString: url,
+    application_name: 'frontdesk',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    options: Object.entries(all)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    types: customTypes,
+  }
+}
+
+/**
+ * A connection of its own, for work that is no pool's.
+ * @throws FrontdeskError `database_unreachable`
+ */
+export async function connect(config: ClientConfig): Promise<Client> {
+  const client = new Client(config)
+  // A connection that breaks fails the query under way, or the next one; that is where it is handled.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+  } catch (error) {
+    throw unreachable(client, error)
+  }
+  return client
+}
+
+/** The error that an operator sees. It names the server, and never the user or the password. */
+export function unreachable(server: { host: string; port: number }, cause: unknown): FrontdeskError {
+  const where = server.host.startsWith('/') ? server.host : `${server.host}:${server.port}`
+  const reason = cause instanceof AggregateError ? cause.errors.map(messageOf).join(', ') : messageOf(cause)
+  return new FrontdeskError('database_unreachable', `${where}: ${reason}.`, { cause })
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

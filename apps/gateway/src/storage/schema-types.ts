@@ -1,0 +1,181 @@
+import type { MessageContent, MessageDirection, MessageOrigin, MessageStatus } from '@frontdesk/api-contract'
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
+
+/** The tables as Kysely sees them. `schema.sql` holds them as they are. */
+export interface Schema {
+  platform: PlatformTable
+  company: CompanyTable
+  api_key: ApiKeyTable
+  session: SessionTable
+  node: NodeTable
+  session_lease: SessionLeaseTable
+  signal_key: SignalKeyTable
+  contact: ContactTable
+  contact_alias: ContactAliasTable
+  turn: TurnTable
+  message: MessageTable
+  journal: JournalTable
+  event: EventTable
+  audit_entry: AuditEntryTable
+}
+
+type Moment = ColumnType<Date, Date, Date>
+/** Set by the database to the present unless given. */
+type MomentOfCreation = ColumnType<Date, Date | undefined, never>
+/** Written as text that `storableJson` has made. */
+type Json<Value extends object> = JSONColumnType<Value>
+
+interface PlatformTable {
+  only_row: Generated<boolean>
+  environment: 'whatsapp' | 'emulator'
+  master_key_check: Uint8Array
+  created_at: MomentOfCreation
+}
+
+interface CompanyTable {
+  id: string
+  name: string
+  settings: ColumnType<Record<string, unknown>, string | undefined, string>
+  data_key: Uint8Array
+  created_at: MomentOfCreation
+}
+
+interface ApiKeyTable {
+  id: string
+  company_id: string | null
+  name: string
+  hash: Uint8Array
+  hint: string
+  created_at: MomentOfCreation
+  expires_at: Moment | null
+  revoked_at: Moment | null
+}
+
+export type SessionState =
+  | 'created'
+  | 'linking'
+  | 'connecting'
+  | 'online'
+  | 'reconnecting'
+  | 'paused'
+  | 'logged_out'
+  | 'banned'
+  | 'conflict'
+  | 'failed'
+
+interface SessionTable {
+  id: string
+  company_id: string
+  name: string
+  provider: 'baileys'
+  is_wanted: Generated<boolean>
+  state: Generated<SessionState>
+  reason: string | null
+  state_since: ColumnType<Date, Date | undefined, Date>
+  linked_at: Moment | null
+  phone: string | null
+  lid: string | null
+  created_at: MomentOfCreation
+}
+
+interface NodeTable {
+  id: string
+  incarnation: number
+  seen_at: ColumnType<Date, Date | undefined, Date>
+}
+
+interface SessionLeaseTable {
+  session_id: string
+  company_id: string
+  node_id: string
+  epoch: Generated<number>
+}
+
+interface SignalKeyTable {
+  session_id: string
+  kind: number
+  id: string
+  value: Uint8Array
+}
+
+interface ContactTable {
+  id: string
+  company_id: string
+  name: string | null
+  merged_into: string | null
+  created_at: MomentOfCreation
+}
+
+interface ContactAliasTable {
+  company_id: string
+  kind: 'phone' | 'lid'
+  value: string
+  contact_id: string
+  created_at: MomentOfCreation
+}
+
+interface TurnTable {
+  id: string
+  company_id: string
+  session_id: string
+  contact_id: string
+  state: Generated<'open' | 'answered' | 'unanswered'>
+  responder: string | null
+  error_code: string | null
+  created_at: MomentOfCreation
+  closed_at: Moment | null
+}
+
+interface MessageTable {
+  id: string
+  company_id: string
+  session_id: string
+  contact_id: string
+  direction: MessageDirection
+  origin: MessageOrigin
+  whatsapp_id: string
+  status: MessageStatus
+  content: Json<MessageContent>
+  raw: Uint8Array | null
+  envelope: ColumnType<Record<string, string> | null, string | null | undefined, string | null>
+  ciphertext_hash: Uint8Array | null
+  turn_id: string | null
+  is_answerable: Generated<boolean>
+  idempotency_key: string | null
+  request_hash: Uint8Array | null
+  attempts: Generated<number>
+  next_attempt_at: Moment | null
+  error_code: string | null
+  created_at: MomentOfCreation
+  sent_at: Moment | null
+  delivered_at: Moment | null
+  read_at: Moment | null
+}
+
+interface JournalTable {
+  session_id: string
+  ciphertext_hash: Uint8Array
+  plaintext: Uint8Array
+  created_at: MomentOfCreation
+}
+
+interface EventTable {
+  id: GeneratedAlways<number>
+  transaction: ColumnType<bigint, never, never>
+  company_id: string
+  type: string
+  session_id: string | null
+  subject_id: string | null
+  data: ColumnType<Record<string, unknown>, string | undefined, never>
+  created_at: MomentOfCreation
+}
+
+interface AuditEntryTable {
+  id: GeneratedAlways<number>
+  company_id: string | null
+  api_key_id: string | null
+  action: string
+  subject_id: string | null
+  detail: ColumnType<Record<string, unknown>, string | undefined, never>
+  created_at: MomentOfCreation
+}
