@@ -43,19 +43,22 @@ export interface Secrets {
 export type Flags = Partial<Record<string, string>>
 
 type SettingKey = keyof typeof settings
-type RawValues = Partial<Record<SettingKey, string>>
+/** What is set, as text, and by what: the name to blame. */
+type RawValues = Partial<Record<SettingKey, { text: string; source: string }>>
 type ReadValues = { [Key in SettingKey]: z.output<(typeof settings)[Key]['schema']> | undefined }
 
-/** The name under which commander hands over a flag: `--data-dir <path>` is `dataDir`. */
-const flagKey = (flag: string) =>
+/** The name under which the command line hands over a flag: `--data-dir <path>` is `dataDir`. */
+export const flagKey = (flag: string): string =>
   flag.replace(/^--| .*$/g, '').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 
 /** First step: what is set, as text. An empty value counts as not set, since container tools pass those on. */
 function readRaw(flags: Flags, environment: NodeJS.ProcessEnv): RawValues {
   const raw: RawValues = {}
   for (const [key, { name, flag, ...definition }] of Object.entries<Setting>(settings)) {
-    const value = (flag === undefined ? undefined : flags[flagKey(flag)]) ?? (environment[name] || definition.default)
-    if (value !== undefined) raw[key as SettingKey] = value
+    const flagged = flag === undefined ? undefined : flags[flagKey(flag)]
+    const text = flagged ?? (environment[name] || definition.default)
+    const source = flagged === undefined ? name : `${name} (${flag?.split(' ')[0]})`
+    if (text !== undefined) raw[key as SettingKey] = { text, source }
   }
   return raw
 }
@@ -63,12 +66,12 @@ function readRaw(flags: Flags, environment: NodeJS.ProcessEnv): RawValues {
 /** Second step: each setting checked on its own. All that is wrong is collected, so that one correction is enough. */
 function check(raw: RawValues, problems: string[]): ReadValues {
   const values: Partial<Record<SettingKey, unknown>> = {}
-  for (const [key, { name, schema }] of Object.entries<Setting>(settings)) {
-    const text = raw[key as SettingKey]
-    if (text === undefined) continue
-    const result = schema.safeParse(text)
+  for (const [key, { schema }] of Object.entries<Setting>(settings)) {
+    const set = raw[key as SettingKey]
+    if (set === undefined) continue
+    const result = schema.safeParse(set.text)
     if (result.success) values[key as SettingKey] = result.data
-    else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is not valid'}.`)
+    else problems.push(`${set.source} ${result.error.issues[0]?.message ?? 'is not valid'}.`)
   }
   return values as ReadValues
 }
@@ -105,7 +108,7 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
   const problems: string[] = []
   const values = check(readRaw(flags, environment), problems)
   checkTogether(values, environment, problems)
-  if (problems.length > 0) throw new FrontdeskError('configuration_invalid', problems.join(' '))
+  if (problems.length > 0) throw new FrontdeskError('configuration_invalid', problems.join('\n'))
 
   const dataDirectory = resolve(required(values.dataDirectory))
   const { emulatorUrl, emulatorRootKey } = values
@@ -140,4 +143,31 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
       masterKeyFile: join(dataDirectory, 'master.key'),
     },
   }
+}
+
+/** A setting as it stands now, for people. */
+export interface DescribedSetting {
+  name: string
+  flag: string | undefined
+  default: string | undefined
+  about: string
+  /** Undefined when it is not set and has no default; never a secret's value. */
+  value: string | undefined
+  isDefault: boolean
+}
+
+/** All settings with their values, secrets redacted. */
+export function describeSettings(flags: Flags = {}, environment: NodeJS.ProcessEnv = process.env): DescribedSetting[] {
+  const raw = readRaw(flags, environment)
+  return Object.entries<Setting>(settings).map(([key, { name, flag, about, isSecret, ...definition }]) => {
+    const text = raw[key as SettingKey]?.text
+    return {
+      name,
+      flag,
+      default: definition.default,
+      about,
+      value: text !== undefined && isSecret === true ? '[set, not shown]' : text,
+      isDefault: text === definition.default,
+    }
+  })
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
 /** Identifiers are UUID v7: they sort by the time of their making. */
-export const id = z.uuid().meta({ examples: ['019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11'] })
+export const id = z
+  .uuid()
+  .toLowerCase()
+  .meta({ examples: ['019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11'] })
 
 /** A moment as RFC 3339 in UTC. */
 export const moment = z.iso.datetime().meta({ examples: ['2026-11-02T09:15:04.120Z'] })

@@ -1,4 +1,5 @@
 export * from './api-key.ts'
+export { id as resourceId } from './common.ts'
 export * from './company.ts'
 export * from './event.ts'
 export * from './list.ts'

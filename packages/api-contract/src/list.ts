@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { cursor } from './common.ts'
+import { cursor, pageSize } from './common.ts'
 
 /** One page of a list. */
 export const list = <Item extends z.ZodType>(item: Item) =>
@@ -12,3 +12,8 @@ export interface List<Item> {
   items: Item[]
   next: string | null
 }
+
+export const pageQuery = z.strictObject({
+  limit: pageSize(200, 50),
+  cursor: cursor.optional().describe('`next` of the page before.'),
+})

@@ -73,6 +73,21 @@ export const sendMessage = z
   })
 export type SendMessage = z.infer<typeof sendMessage>
 
+export const acceptedMessage = z
+  .strictObject({
+    id,
+    sessionId: id,
+    contactId: id,
+    whatsappId: z.string().describe("WhatsApp's id of the message: every attempt bears the same."),
+    status: messageStatus.describe('`queued`, or how far it has come when the same request was accepted before.'),
+    createdAt: moment,
+  })
+  .meta({
+    id: 'AcceptedMessage',
+    description: 'The message is stored and will be sent. Follow it by its id or by the events.',
+  })
+export type AcceptedMessage = z.infer<typeof acceptedMessage>
+
 export const messageQuery = z.strictObject({
   sessionId: id.optional().describe('Only messages of this session.'),
   contactId: id.optional().describe('Only the chat with this contact.'),

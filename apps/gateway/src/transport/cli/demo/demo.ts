@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { holdConversation } from './conversation.ts'
+import { startEmulatorProcess } from './emulator-process.ts'
+import { CUSTOMER, SALON } from './salon.ts'
+import { Transcript } from './transcript.ts'
+
+/** What the demonstration needs of a gateway. */
+export interface DemoGateway extends AsyncDisposable {
+  url: string
+  platformKey: string | undefined
+}
+
+export interface DemoOptions {
+  /** End after the transcript instead of staying up. */
+  once: boolean
+  startGateway(settings: { dataDirectory: string; emulator: { url: string; rootKey: string } }): Promise<DemoGateway>
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal
+}
+
+/** The demonstration from start to end. Whatever it started is gone when it returns or throws. */
+export async function runDemo({ once, startGateway, signal }: DemoOptions): Promise<void> {
+  const transcript = new Transcript()
+  transcript.title(
+    'Frontdesk: a hair salon answers its first customer on WhatsApp',
+    'No phone and no server: a WhatsApp emulator on this machine, and the real gateway.',
+  )
+  await using resources = new AsyncDisposableStack()
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'frontdesk-demo-'))
+  resources.defer(() => rm(dataDirectory, { recursive: true, force: true }))
+
+  const { info, control } = resources.use(await startEmulatorProcess())
+  transcript.step('WhatsApp emulator is up', info.pageUrl)
+  signal.throwIfAborted()
+  const gateway = resources.use(await startGateway({ dataDirectory, emulator: info }))
+  transcript.step('Frontdesk is up, with its own Postgres', gateway.url)
+  signal.throwIfAborted()
+  const { platformKey } = gateway
+  if (platformKey === undefined) throw new Error('A new gateway must bring a platform key.')
+
+  await control.configure({ receipts: 'read', readDelayMs: 400 })
+  const { session, companyKey } = await holdConversation({
+    gatewayUrl: gateway.url,
+    platformKey,
+    phones: control,
+    transcript,
+    signal,
+  })
+  if (once) {
+    transcript.paragraph('That was the whole way of a message. Without --once the demonstration stays up to play with.')
+    return
+  }
+
+  transcript.paragraph('It stays up for you. Go on as the customer, or as the salon’s own software:\n')
+  transcript.table([
+    ['Phones', `${info.pageUrl}  (write as ${CUSTOMER.name}, +${CUSTOMER.phone}, to +${SALON.phone})`],
+    ['API', `${gateway.url}/docs`],
+    ['API key', companyKey],
+  ])
+  transcript.paragraph(`Send a message from the salon:
+
+  curl ${gateway.url}/v1/messages \\
+    -H 'Authorization: Bearer ${companyKey}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{"sessionId":"${session.id}","to":"${CUSTOMER.phone}","content":{"kind":"text","text":"See you on Friday at 10!"}}'
+
+Ctrl-C ends it and leaves nothing behind.`)
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}

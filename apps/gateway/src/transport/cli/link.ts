@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LinkingCode, Session } from '@frontdesk/api-contract'
+import { FrontdeskError } from '#src/model/errors.ts'
+import { OPERATOR } from '#src/services/security/actor.ts'
+import { qrAsText } from '../http/qr-code.ts'
+import type { Output } from './output.ts'
+import type { RunningGateway } from './running-gateway.ts'
+
+const COMPANY_NAME = 'My company'
+const SESSION_NAME = 'main'
+const POLL_INTERVAL_MS = 500
+
+/** Links the first number of someone who tries Frontdesk alone: one company, one session, its QR code in the terminal. */
+export async function linkFirstSession(gateway: RunningGateway, output: Output, signal: AbortSignal): Promise<void> {
+  const { sessions } = gateway
+  const companyId = await firstCompany(gateway)
+  let session = await firstSession(gateway, companyId)
+  if (session.linkedAt === null) {
+    output.say(`Linking "${COMPANY_NAME}": open WhatsApp on the phone, Settings, Linked devices, Link a device.`)
+  }
+  if (session.state !== 'online') session = await sessions.start(companyId, session.id, OPERATOR)
+
+  let shown: string | undefined
+  let hasBegun = false
+  while (!signal.aborted && session.state !== 'online') {
+    const code = await currentCode(() => sessions.linkingCode(companyId, session.id))
+    if (code !== undefined && code.qr !== shown) {
+      shown = code.qr
+      output.say(`\n${await qrAsText(code.qr)}`)
+      output.report({ type: 'linking_code', companyId, sessionId: session.id, ...code })
+    }
+    hasBegun ||= session.state !== 'created'
+    if (hasBegun && ENDED.has(session.state)) return sayEnded(session, companyId, output)
+    // An aborted wait is how the command ends; the loop's condition sees it.
+    await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
+    session = await sessions.get(companyId, session.id)
+  }
+  if (session.state === 'online') {
+    output.say(`Linked: ${session.phone ?? 'the phone'} is online.`)
+    output.report({ type: 'linked', companyId, sessionId: session.id, phone: session.phone })
+  }
+}
+
+/** States that no waiting changes. */
+const ENDED: ReadonlySet<Session['state']> = new Set([
+  'created',
+  'paused',
+  'logged_out',
+  'banned',
+  'conflict',
+  'failed',
+])
+
+function sayEnded(session: Session, companyId: string, output: Output): void {
+  const reason = session.reason === null ? '' : ` (${session.reason})`
+  output.say(
+    `The session is ${session.state}${reason} and not linked. Try again with \`frontdesk start --link\`, or POST /v1/sessions/${session.id}/start.`,
+  )
+  output.report({
+    type: 'linking_ended',
+    companyId,
+    sessionId: session.id,
+    state: session.state,
+    reason: session.reason,
+  })
+}
+
+async function currentCode(read: () => Promise<LinkingCode>): Promise<LinkingCode | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof FrontdeskError && error.code === 'session_not_linking') return undefined
+    throw error
+  }
+}
+
+async function firstCompany({ companies }: RunningGateway): Promise<string> {
+  let cursor: string | undefined
+  do {
+    const page = await companies.list({ limit: 200, cursor })
+    const found = page.items.find(({ name }) => name === COMPANY_NAME)
+    if (found !== undefined) return found.id
+    cursor = page.next ?? undefined
+  } while (cursor !== undefined)
+  return (await companies.create({ name: COMPANY_NAME }, OPERATOR)).id
+}
+
+async function firstSession({ sessions }: RunningGateway, companyId: string): Promise<Session> {
+  const found = (await sessions.list(companyId)).find(({ name }) => name === SESSION_NAME)
+  return found ?? sessions.create(companyId, { name: SESSION_NAME }, OPERATOR)
+}

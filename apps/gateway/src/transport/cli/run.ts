@@ -1,0 +1,57 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '#src/version.ts'
+import { benchCommand } from './bench.ts'
+import { migrateCommand } from './migrate.ts'
+import { openapiCommand } from './openapi.ts'
+import { createOutput, exitCodeOf, type Output } from './output.ts'
+import type { CliDependencies } from './running-gateway.ts'
+import { settingsCommand } from './settings.ts'
+import { startCommand } from './start.ts'
+
+const EXAMPLES = `
+Examples:
+  $ frontdesk demo                 a first conversation, without a phone
+  $ frontdesk start --link         link your own number
+  $ frontdesk start --help         all options and settings
+  $ frontdesk --json start         one JSON object a line on standard output; logs go to standard error
+
+Exit codes: 0 done, 1 failed, 2 a wrong command or setting, 130 and 143 ended by force.`
+
+/** Wrong usage, as opposed to help and version, which commander also reports by throwing. */
+const isUsageError = (error: CommanderError) => error.exitCode !== 0
+
+/** Runs one command to its end. Errors are said in a line or two; sets the process's exit code. */
+export async function runCli(argv: readonly string[], dependencies: CliDependencies): Promise<void> {
+  const program = new Command('frontdesk')
+  let created: Output | undefined
+  const output = () => {
+    created ??= createOutput(program.opts<{ json?: boolean }>().json === true)
+    return created
+  }
+  program
+    .description('The WhatsApp front desk for platforms that serve thousands of companies')
+    .version(VERSION)
+    .option('--json', 'one JSON object a line on standard output, for programs')
+    .addHelpText('after', EXAMPLES)
+    .showHelpAfterError('Add --help to see what there is.')
+    .exitOverride()
+  const commands = [
+    startCommand(dependencies, output),
+    migrateCommand(dependencies, output),
+    benchCommand(argv),
+    settingsCommand(output),
+    openapiCommand(),
+  ]
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (isUsageError(error)) process.exitCode = 2
+      return
+    }
+    output().fail(error)
+    process.exitCode = exitCodeOf(error)
+  }
+}

@@ -1,0 +1,22 @@
+import type { Config } from '#src/config.ts'
+import type { Logger } from '#src/log.ts'
+import type { CompanyRegistry, SessionRegistry } from '../http/services.ts'
+
+/** What the command line needs of a gateway that runs. Disposing ends it cleanly. */
+export interface RunningGateway extends AsyncDisposable {
+  /** Where the HTTP server listens, such as `http://127.0.0.1:8480`. */
+  readonly url: string
+  /** The platform key, at the very first start only. */
+  readonly platformKey: string | undefined
+  /** The file of the master key, when this start has generated it. */
+  readonly generatedMasterKeyFile: string | undefined
+  readonly companies: Pick<CompanyRegistry, 'list' | 'create'>
+  readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'get' | 'linkingCode'>
+}
+
+/** What the command line is given by the program's entry, so that it starts nothing that a command does not need. */
+export interface CliDependencies {
+  startGateway(config: Config, options: { log: Logger }): Promise<RunningGateway>
+  /** Brings the database to this version; the names of the migrations that were applied. */
+  migrate(config: Config, options: { log: Logger }): Promise<string[]>
+}

@@ -1,0 +1,71 @@
+import { Command } from 'commander'
+import { describeSettings, loadConfig } from '#src/config.ts'
+import { createLog } from '#src/log.ts'
+import { linkFirstSession } from './link.ts'
+import type { Output } from './output.ts'
+import type { CliDependencies, RunningGateway } from './running-gateway.ts'
+import { addSettingOptions, flagsOf } from './setting-options.ts'
+import { aborted, listenForShutdown } from './shutdown-signal.ts'
+
+const EXAMPLES = `
+Examples:
+  $ frontdesk start                                   serves the API on http://127.0.0.1:8480
+  $ frontdesk start --link                            and links a first number: its QR code is drawn here
+  $ frontdesk start --port 9000 --data-dir /var/lib/frontdesk
+  $ DATABASE_URL=postgres://user:password@host/database frontdesk start`
+
+/** `frontdesk start`: the gateway, until it is told to end. */
+export function startCommand({ startGateway }: CliDependencies, output: () => Output): Command {
+  return addSettingOptions(new Command('start'))
+    .description('Start the gateway: sessions, answers and the HTTP API')
+    .option('--link', 'link a first number: one company, one session, its QR code in this terminal')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: { link?: boolean } & Record<string, unknown>) => {
+      const startedAt = performance.now()
+      const flags = flagsOf(options)
+      const config = loadConfig(flags)
+      const { isJson } = output()
+      const log = createLog({ level: config.logLevel, format: process.stderr.isTTY && !isJson ? 'text' : 'json' })
+      using shutdown = listenForShutdown()
+      {
+        await using gateway = await startGateway(config, { log })
+        sayStarted(gateway, output(), performance.now() - startedAt, config.dataDirectory)
+        for (const { name, value, isDefault } of describeSettings(flags)) {
+          if (!isDefault) output().say(`  ${name} = ${value ?? ''}`)
+        }
+        if (options.link === true) await linkFirstSession(gateway, output(), shutdown.signal)
+        await aborted(shutdown.signal)
+        output().say('\nEnding: sessions are closed and the database is shut down. Press Ctrl-C again to force it.')
+      }
+      output().report({ type: 'ended' })
+    })
+}
+
+function sayStarted(gateway: RunningGateway, output: Output, tookMs: number, dataDirectory: string): void {
+  const { url, platformKey, generatedMasterKeyFile } = gateway
+  output.report({
+    type: 'ready',
+    url,
+    tookMs: Math.round(tookMs),
+    dataDirectory,
+    ...(platformKey === undefined ? {} : { platformKey }),
+    ...(generatedMasterKeyFile === undefined ? {} : { generatedMasterKeyFile }),
+  })
+  output.say(`Frontdesk is ready after ${(tookMs / 1000).toFixed(1)} s. Press Ctrl-C to end it.
+
+  Address         ${url}
+  API             ${url}/docs
+  Data directory  ${dataDirectory}
+`)
+  if (generatedMasterKeyFile !== undefined) {
+    output.say(`A MASTER KEY was generated: ${generatedMasterKeyFile}
+Back it up now. All stored credentials are sealed with it: without it, every number has to be linked again.
+`)
+  }
+  if (platformKey !== undefined) {
+    output.say(`This is the PLATFORM KEY. It creates companies and their keys; keep it, since it is shown only this once:
+
+  ${platformKey}
+`)
+  }
+}

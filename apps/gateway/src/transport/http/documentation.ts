@@ -1,0 +1,63 @@
+import fastifySwagger from '@fastify/swagger'
+import fastifySwaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { VERSION } from '#src/version.ts'
+
+const ABOUT = `The WhatsApp front desk: link a company's number, answer its customers, send and follow messages.
+
+Send your key as \`Authorization: Bearer fd_company_...\`. A **platform key** creates companies and their keys; it is printed at the first start. Everything else belongs to one company and takes a **company key**: which company is meant follows from the key alone.
+
+Errors are \`application/problem+json\` (RFC 9457): \`code\` is for programs and never changes, \`title\` says what to do. Requests are strict: an unknown field is an error. Answers may gain fields.`
+
+const TAGS = [
+  { name: 'Platform', description: 'Companies and their first keys. With a platform key.' },
+  { name: 'Company', description: "The key's own company and its settings." },
+  { name: 'API keys', description: "The company's keys." },
+  { name: 'Sessions', description: 'Linked WhatsApp numbers.' },
+  { name: 'Messages', description: 'Sending, and reading what was said.' },
+  { name: 'Events', description: 'Everything that happened, in order.' },
+  { name: 'Health', description: 'For supervisors and load balancers.' },
+]
+
+/** All that the pages at /docs load comes from this server: they work without the internet. */
+const DOCS_POLICY =
+  "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; frame-ancestors 'none'; object-src 'none'"
+
+/** Collects the OpenAPI document from the routes that are added afterwards, and serves it with its reader. */
+export function serveDocumentation(server: FastifyInstance): void {
+  server.addHook('onRoute', (route) => {
+    const access = route.config?.access
+    if (access !== undefined) route.schema = { ...route.schema, security: [{ [`${access}Key`]: [] }] }
+  })
+  server.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Frontdesk',
+        version: VERSION,
+        description: ABOUT,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: '/' }],
+      tags: TAGS,
+      components: {
+        securitySchemes: {
+          platformKey: { type: 'http', scheme: 'bearer', description: 'A platform key: `fd_platform_...`' },
+          companyKey: { type: 'http', scheme: 'bearer', description: "A company's key: `fd_company_...`" },
+        },
+      },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  server.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: true, persistAuthorization: false, validatorUrl: null },
+    theme: { title: 'Frontdesk API' },
+    staticCSP: DOCS_POLICY,
+  })
+  server.after(() => {
+    server.get('/openapi.json', { schema: { hide: true } }, () => server.swagger())
+  })
+}

@@ -1,0 +1,89 @@
+import type {
+  AcceptedMessage,
+  ApiKey,
+  Company,
+  CreateApiKey,
+  CreateCompany,
+  CreatedApiKey,
+  CreateSession,
+  EventList,
+  LinkingCode,
+  List,
+  MessageResource,
+  OutgoingContent,
+  Session,
+  UpdateCompany,
+} from '@frontdesk/api-contract'
+import type { Actor } from '#src/services/security/actor.ts'
+import type { Authenticator } from './authentication.ts'
+
+/** What the HTTP server needs of the services. Each throws `FrontdeskError`; another company's thing is `not_found`. */
+export interface HttpServices {
+  apiKeys: Authenticator & ApiKeyRegistry
+  companies: CompanyRegistry
+  sessions: SessionRegistry
+  outbox: Outbox
+  messages: MessageReader
+  events: EventFeed
+  health: Health
+}
+
+export interface ApiKeyRegistry {
+  create(companyId: string, input: CreateApiKey, actor: Actor): Promise<CreatedApiKey>
+  list(companyId: string): Promise<ApiKey[]>
+  revoke(companyId: string, apiKeyId: string, actor: Actor): Promise<void>
+}
+
+export interface CompanyRegistry {
+  create(input: CreateCompany, actor: Actor): Promise<Company>
+  list(page: { limit: number; cursor?: string | undefined }): Promise<List<Company>>
+  get(companyId: string): Promise<Company>
+  update(companyId: string, change: UpdateCompany, actor: Actor): Promise<Company>
+}
+
+export interface SessionRegistry {
+  create(companyId: string, input: CreateSession, actor: Actor): Promise<Session>
+  list(companyId: string): Promise<Session[]>
+  get(companyId: string, sessionId: string): Promise<Session>
+  start(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  stop(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  /** Throws `session_not_linking` when there is no code to scan now. */
+  linkingCode(companyId: string, sessionId: string): Promise<LinkingCode>
+}
+
+export interface Outbox {
+  accept(companyId: string, message: AcceptMessage): Promise<AcceptedMessage>
+}
+
+export interface AcceptMessage {
+  sessionId: string
+  to: { phone: string } | { contactId: string }
+  content: OutgoingContent
+  idempotencyKey?: string
+  /** SHA-256 of what is asked for: the same idempotency key with another hash is refused. */
+  requestHash: Uint8Array
+}
+
+export interface MessageReader {
+  get(companyId: string, messageId: string): Promise<MessageResource>
+  list(companyId: string, query: MessageListQuery): Promise<List<MessageResource>>
+}
+
+export interface MessageListQuery {
+  sessionId?: string | undefined
+  contactId?: string | undefined
+  limit: number
+  cursor?: string | undefined
+}
+
+export interface EventFeed {
+  read(
+    companyId: string,
+    query: { after?: string | undefined; limit: number; types?: readonly string[] | undefined },
+  ): Promise<EventList>
+}
+
+export interface Health {
+  /** Each part that the gateway cannot work without, and whether it works. */
+  check(): Promise<Record<string, boolean>>
+}

@@ -1,0 +1,4 @@
+import gateway from '../package.json' with { type: 'json' }
+
+/** The gateway's version. */
+export const VERSION = gateway.version
