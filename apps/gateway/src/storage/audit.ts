@@ -1,0 +1,38 @@
+import type { Kysely } from 'kysely'
+import { storableJson } from '#src/model/storable-text.ts'
+import type { Schema } from './schema-types.ts'
+
+/** A change that someone made. It holds what was changed, never the values. */
+export interface AuditEntry {
+  /** Null for what concerns the platform alone. */
+  companyId: string | null
+  /** Who: an API key's id, or null for the command line. */
+  apiKeyId: string | null
+  action: AuditAction
+  /** The thing that was changed. */
+  subjectId: string
+  detail?: Record<string, string | readonly string[]>
+}
+
+export type AuditAction =
+  | 'company.created'
+  | 'company.updated'
+  | 'api_key.created'
+  | 'api_key.revoked'
+  | 'session.created'
+  | 'session.started'
+  | 'session.stopped'
+
+/** Records a change in the change's own transaction: there is never one without the other. */
+export async function appendAudit(db: Kysely<Schema>, entry: AuditEntry): Promise<void> {
+  await db
+    .insertInto('audit_entry')
+    .values({
+      company_id: entry.companyId,
+      api_key_id: entry.apiKeyId,
+      action: entry.action,
+      subject_id: entry.subjectId,
+      detail: storableJson(entry.detail ?? {}),
+    })
+    .execute()
+}

@@ -1,0 +1,60 @@
+import { type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import { newestAlias } from './newest-alias.ts'
+import type { Schema } from './schema-types.ts'
+
+export interface MessageFilter {
+  sessionId?: string | undefined
+  /** Also one that was merged into another. */
+  contactId?: string | undefined
+  /** The last id of the page before. */
+  before?: string | undefined
+  limit: number
+}
+
+/** Messages with the names and addresses of their contacts. */
+const selectMessages = (companyId: string, db: Kysely<Schema>) =>
+  db
+    .selectFrom('message')
+    .innerJoin('contact', 'contact.id', 'message.contact_id')
+    .where('message.company_id', '=', companyId)
+    .select([
+      'message.id',
+      'message.session_id',
+      'message.contact_id',
+      'message.direction',
+      'message.origin',
+      'message.status',
+      'message.content',
+      'message.whatsapp_id',
+      'message.turn_id',
+      'message.error_code',
+      'message.created_at',
+      'message.sent_at',
+      'message.delivered_at',
+      'message.read_at',
+      'contact.name as contact_name',
+      newestAlias('phone', sql`message.contact_id`).as('contact_phone'),
+      newestAlias('lid', sql`message.contact_id`).as('contact_lid'),
+    ])
+
+type Row<Query> = Query extends SelectQueryBuilder<infer _Schema, infer _Tables, infer Output> ? Output : never
+export type ListedMessage = Row<ReturnType<typeof selectMessages>>
+
+export const findMessage = (
+  companyId: string,
+  db: Kysely<Schema>,
+  messageId: string,
+): Promise<ListedMessage | undefined> =>
+  selectMessages(companyId, db).where('message.id', '=', messageId).executeTakeFirst()
+
+/** Newest first. */
+export function listMessages(companyId: string, db: Kysely<Schema>, filter: MessageFilter): Promise<ListedMessage[]> {
+  let query = selectMessages(companyId, db).orderBy('message.id', 'desc').limit(filter.limit)
+  if (filter.sessionId !== undefined) query = query.where('message.session_id', '=', filter.sessionId)
+  if (filter.before !== undefined) query = query.where('message.id', '<', filter.before)
+  if (filter.contactId !== undefined) {
+    const survivor = sql<string>`coalesce((select merged_into from contact where id = ${filter.contactId}), ${filter.contactId}::uuid)`
+    query = query.where('message.contact_id', '=', survivor)
+  }
+  return query.execute()
+}
