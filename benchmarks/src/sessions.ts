@@ -8,8 +8,9 @@ import { startGatewayProcess } from './support/gateway-process.ts'
 import { type ProcessFigures, readFigures } from './support/process-figures.ts'
 import { startRawProcess } from './support/raw-process.ts'
 import { progress, report } from './support/report.ts'
-import { readConnectTimes, seedSessions } from './support/seed.ts'
+import { seedSessions } from './support/seed.ts'
 import { percentile, round } from './support/statistics.ts'
+import { readConnectTimes } from './support/stored-results.ts'
 import { until } from './support/until.ts'
 
 export interface SessionsOptions {

@@ -1,11 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { linkCompanions } from './companions.ts'
 import { createDataDirectory } from './data-directory.ts'
 import type { EmulatorProcess } from './emulator-process.ts'
 import { startGatewayProcess } from './gateway-process.ts'
-import { countMessages, type SeededSession, seedSessions } from './seed.ts'
+import type { TextToSend } from './raw-commands.ts'
+import { seedSessions } from './seed.ts'
 import type { Side } from './side.ts'
+import { countMessages } from './stored-results.ts'
+import { until } from './until.ts'
 
 export interface FrontdeskSide extends Side {
   /** Stops the gateway and counts the messages in its database. */
@@ -13,7 +15,6 @@ export interface FrontdeskSide extends Side {
 }
 
 const REQUESTS_AT_ONCE = 32
-const ASK_AGAIN_MS = 50
 
 /** The gateway with `count` sessions online, each of a company of its own, of the numbers from `firstPhone` upwards. */
 export async function openFrontdeskSide(
@@ -28,7 +29,13 @@ export async function openFrontdeskSide(
   const gateway = await startGatewayProcess(resources, directory, info)
   const api = new Pool(gateway.url, { connections: REQUESTS_AT_ONCE })
   resources.defer(() => api.destroy())
-  for (const session of sessions.values()) await untilOnline(api, session)
+  for (const { id, apiKey } of sessions.values()) {
+    await until(`session ${id} is online`, async () => {
+      const { body } = await api.request({ method: 'GET', path: `/v1/sessions/${id}`, headers: authorization(apiKey) })
+      const { state } = (await body.json()) as { state: string }
+      return state === 'online'
+    })
+  }
 
   async function post({ from, to, text }: TextToSend): Promise<void> {
     const session = sessions.get(from)
@@ -36,7 +43,7 @@ export async function openFrontdeskSide(
     const { statusCode, body } = await api.request({
       method: 'POST',
       path: '/v1/messages',
-      headers: { authorization: `Bearer ${session.apiKey}`, 'content-type': 'application/json' },
+      headers: { ...authorization(session.apiKey), 'content-type': 'application/json' },
       body: JSON.stringify({ sessionId: session.id, to, content: { kind: 'text', text } }),
     })
     if (statusCode !== 202) throw new Error(`The gateway answered ${statusCode}: ${await body.text()}`)
@@ -60,3 +67,5 @@ export async function openFrontdeskSide(
     },
   }
 }
+
+const authorization = (apiKey: string) => ({ authorization: `Bearer ${apiKey}` })
