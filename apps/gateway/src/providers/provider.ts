@@ -26,6 +26,8 @@ export interface ProviderSessionOptions {
 export interface ProviderSettings {
   keepAliveIntervalMs: number
   qrTimeoutMs: number
+  /** QR codes shown before linking ends with `linking_expired`. */
+  maxQrAttempts: number
   /** WhatsApp Web's version as `2.3000.123`, when it must differ from the provider's own. */
   waVersion?: string
 }

@@ -1,0 +1,52 @@
+import type { Logger } from 'pino'
+import type { Provider } from '#src/providers/provider.ts'
+import { BaileysConnection, type ConnectionEnvironment } from './baileys-connection.ts'
+import { baileysLogger } from './baileys-logger.ts'
+import { SharedCaches } from './shared-caches.ts'
+import { silenceLibsignal } from './silence-libsignal.ts'
+import { verifySignaturesStrictly } from './strict-signatures.ts'
+import { trustEmulator } from './trust-emulator.ts'
+
+export interface BaileysProviderOptions {
+  logger?: Logger
+  /** Connects to the emulator instead of WhatsApp. The root key holds for the whole process. */
+  emulator?: { url: string; rootKey: string }
+  /** How long WhatsApp's server may take to acknowledge a message, milliseconds. */
+  ackTimeoutMs?: number
+}
+
+const FORGET_KEYS_EVERY_MS = 60_000
+
+/** WhatsApp Web sessions through unmodified Baileys, with everything that it lacks added from outside. */
+export function createBaileysProvider(options: BaileysProviderOptions = {}): Provider {
+  const { logger, emulator, ackTimeoutMs } = options
+  verifySignaturesStrictly()
+  silenceLibsignal()
+  if (emulator) trustEmulator(emulator.rootKey)
+  const environment: ConnectionEnvironment = {
+    caches: new SharedCaches(),
+    logger: baileysLogger(logger),
+    url: emulator?.url,
+    ...(ackTimeoutMs !== undefined && { ackTimeoutMs }),
+  }
+  const connections = new Set<BaileysConnection>()
+  let sweeper: NodeJS.Timeout | undefined
+
+  return {
+    name: 'baileys',
+    open(session) {
+      const connection = new BaileysConnection(session, environment)
+      connections.add(connection)
+      sweeper ??= setInterval(() => {
+        for (const open of connections) open.forgetIdleKeys()
+      }, FORGET_KEYS_EVERY_MS).unref()
+      void connection.ended.then(() => {
+        connections.delete(connection)
+        if (connections.size > 0) return
+        clearInterval(sweeper)
+        sweeper = undefined
+      })
+      return connection
+    },
+  }
+}

@@ -1,0 +1,147 @@
+import {
+  DEFAULT_CONNECTION_CONFIG,
+  isPnUser,
+  type SignalAuthState,
+  type SignalRepositoryWithLIDStore,
+  type UserFacingSocketConfig,
+} from 'baileys'
+import type { KeyKind, SessionStore } from '#src/model/session-store.ts'
+import { LidMapping } from './lid-mapping.ts'
+import type { KeyId } from './ratchet-operation.ts'
+import type { RatchetStore } from './ratchet-store.ts'
+import { hashOf, type ReceivedMessages, withPadding } from './received-messages.ts'
+
+type MakeSignalRepository = NonNullable<UserFacingSocketConfig['makeSignalRepository']>
+type BaileysLidMapping = SignalRepositoryWithLIDStore['lidMapping']
+
+export interface DurableRepositoryOptions {
+  store: SessionStore
+  ratchets: RatchetStore
+  received: ReceivedMessages
+  onStoreFailure: (error: unknown) => void
+  /** Called before Baileys learns of it, which then asks the sender again. */
+  onUndecryptable: (ciphertext: Uint8Array) => Promise<void>
+  onDecrypted: (ciphertext: Uint8Array) => void
+}
+
+/**
+ * Baileys' Signal repository, made durable. Each operation publishes the ratchet keys that it wrote together with the
+ * row of the message that it decrypted; the commit gate holds back what follows from it. A ciphertext that was decrypted
+ * before is answered with the plaintext of then: its key is used up.
+ */
+export function durableSignalRepository(options: DurableRepositoryOptions): MakeSignalRepository {
+  const { ratchets } = options
+  return (auth, logger, askServer) => {
+    const inner = innerRepository(auth, ratchets, logger)
+    const mapping = new LidMapping(ratchets, askServer)
+    // Baileys declares a class with private fields; it uses the public ones.
+    const lidMapping: Pick<BaileysLidMapping, keyof BaileysLidMapping> = mapping
+    /** The name under which a session is stored: by LID, where one is known. */
+    const resolved = async (jid: string) => (await mapping.knownLid(jid)) ?? jid
+    const sessionKeys = (jid: string, ...kinds: KeyKind[]): KeyId[] => {
+      const address = inner.jidToSignalProtocolAddress(jid)
+      return [...kinds.map((kind) => ({ kind, id: address })), ...mappingKeys(jid)]
+    }
+    const onSession = async <Result>(jid: string, work: (jid: string) => Promise<Result>): Promise<Result> => {
+      const stored = await resolved(jid)
+      return ratchets.operation(() => work(stored), sessionKeys(stored, 'session'))
+    }
+    const decrypt = decryption(options)
+
+    return {
+      decryptMessage: async ({ jid, type, ciphertext }) => {
+        const stored = await resolved(jid)
+        return decrypt({
+          ciphertext,
+          // An old one could replace an identity before it fails.
+          isRisky: type === 'pkmsg',
+          keys: type === 'pkmsg' ? sessionKeys(stored, 'session', 'identity-key') : sessionKeys(stored, 'session'),
+          run: () => inner.decryptMessage({ jid: stored, type, ciphertext }),
+        })
+      },
+      decryptGroupMessage: (message) =>
+        decrypt({ ciphertext: message.msg, isRisky: false, keys: [], run: () => inner.decryptGroupMessage(message) }),
+      encryptMessage: ({ jid, data }) => onSession(jid, (stored) => inner.encryptMessage({ jid: stored, data })),
+      injectE2ESession: ({ jid, session }) =>
+        onSession(jid, (stored) => inner.injectE2ESession({ jid: stored, session })),
+      validateSession: (jid) => onSession(jid, (stored) => inner.validateSession(stored)),
+      getSessionInfo: (jid) => onSession(jid, (stored) => inner.getSessionInfo(stored)),
+      deleteSession: (jids) => ratchets.operation(() => inner.deleteSession(jids)),
+      migrateSession: (from, to) => ratchets.operation(() => inner.migrateSession(from, to)),
+      encryptGroupMessage: (message) => ratchets.operation(() => inner.encryptGroupMessage(message)),
+      getSenderKeyDistributionMessage: (group) =>
+        ratchets.operation(() => inner.getSenderKeyDistributionMessage(group)),
+      hasSenderKey: (group) => ratchets.operation(() => inner.hasSenderKey(group)),
+      processSenderKeyDistributionMessage: (message) =>
+        ratchets.operation(() => inner.processSenderKeyDistributionMessage(message)),
+      jidToSignalProtocolAddress: (jid) => inner.jidToSignalProtocolAddress(jid),
+      lidMapping: lidMapping as BaileysLidMapping,
+      close: () => {
+        mapping.close()
+        inner.close?.()
+      },
+    }
+  }
+}
+
+/** Baileys' own repository, on keys in memory alone. It never asks the server: the outer mapping has done so before. */
+function innerRepository(
+  auth: SignalAuthState,
+  { operationKeys }: RatchetStore,
+  logger: Parameters<MakeSignalRepository>[1],
+): SignalRepositoryWithLIDStore {
+  return DEFAULT_CONNECTION_CONFIG.makeSignalRepository({ creds: auth.creds, keys: operationKeys }, logger)
+}
+
+/** An address by number is looked up in the mapping once more, inside of the operation. */
+const mappingKeys = (jid: string): KeyId[] =>
+  isPnUser(jid) ? [{ kind: 'lid-mapping', id: jid.split(/[:@]/, 1)[0] ?? '' }] : []
+
+interface Decryption {
+  ciphertext: Uint8Array
+  isRisky: boolean
+  keys: readonly KeyId[]
+  run(): Promise<Uint8Array>
+}
+
+function decryption({
+  store,
+  ratchets,
+  received,
+  onStoreFailure,
+  onUndecryptable,
+  onDecrypted,
+}: DurableRepositoryOptions) {
+  const before = async (hash: Uint8Array): Promise<Uint8Array | undefined> => {
+    const raw = await store.findPlaintext(hash).catch(failing(onStoreFailure))
+    return raw && withPadding(raw)
+  }
+  return async ({ ciphertext, isRisky, keys, run }: Decryption): Promise<Uint8Array> => {
+    const hash = hashOf(ciphertext)
+    // A live message is almost never a redelivery, and a redelivered one fails: only then is it looked up. What was
+    // queued while we were away may well have been handled, up to its receipt, before we went.
+    const looksFirst = isRisky || received.stanzaOf(ciphertext)?.attrs['offline'] !== undefined
+    const known = looksFirst ? await before(hash) : undefined
+    if (known) {
+      onDecrypted(ciphertext)
+      return known
+    }
+    const draft = await received.prepare(ciphertext).catch(failing(onStoreFailure))
+    try {
+      const plaintext = await ratchets.operation(run, keys, (padded) => received.changeFor(draft, hash, padded))
+      onDecrypted(ciphertext)
+      return plaintext
+    } catch (error) {
+      const earlier = looksFirst ? undefined : await before(hash)
+      if (earlier) return earlier
+      await onUndecryptable(ciphertext)
+      throw error
+    }
+  }
+}
+
+/** Hands a failure of the store on, before Baileys takes it for a message that cannot be read and asks for it again. */
+const failing = (onStoreFailure: (error: unknown) => void) => (error: unknown) => {
+  onStoreFailure(error)
+  throw error
+}

@@ -1,0 +1,121 @@
+import { type BinaryNode, makeWASocket, type WASocket } from 'baileys'
+import type { ContactBook } from '#src/model/contact-book.ts'
+import type { SessionStore } from '#src/model/session-store.ts'
+import { addressOfJid, isAddressed } from './addresses.ts'
+import { CommitGate } from './commit-gate.ts'
+import { durableSignalRepository } from './durable-signal-repository.ts'
+import { guardListeners } from './guard-listeners.ts'
+import { completeAddress } from './lid-mapping.ts'
+import { plaintextsOf } from './message-stanza.ts'
+import { limitClosing, rawSocketOf } from './raw-socket.ts'
+import { dateOf, readReceiptStanza } from './receipt-stanza.ts'
+import { hashOf, ReceivedMessages } from './received-messages.ts'
+import type { ServerAcks } from './server-acks.ts'
+import { type SocketConfigOptions, socketConfig } from './socket-config.ts'
+import { toWhatsApp } from './to-whatsapp.ts'
+import { UndecryptableMessages } from './undecryptable-messages.ts'
+
+export interface HookOptions extends SocketConfigOptions {
+  store: SessionStore
+  contacts: ContactBook
+  acks: ServerAcks
+  onTyping: (contactId: string, isTyping: boolean) => void
+  /** The store has failed: nothing may leave any more. */
+  onStoreFailure: (error: unknown) => void
+  /** A frame or stanza could not be handled: the stream cannot go on. */
+  onUnreadable: () => void
+}
+
+/** A Baileys socket with everything around it that makes it durable. */
+export interface SocketHooks {
+  socket: WASocket
+  gate: CommitGate
+  close(): void
+}
+
+/** Opens an unmodified Baileys socket and attaches all hooks before the first frame arrives. */
+export function hookSocket(options: HookOptions): SocketHooks {
+  const { creds, ratchets, caches, store, contacts, acks } = options
+  const received = new ReceivedMessages({
+    creds,
+    contacts,
+    completeAddress: (address) => completeAddress(ratchets, address),
+  })
+  const undecryptable = new UndecryptableMessages({
+    askedPhone: caches.placeholderResendCache,
+    me: () => creds.me,
+    askPhone: (key) => socket.requestPlaceholderResend(key),
+  })
+  const withStanza = <Result>(ciphertext: Uint8Array, work: (stanza: BinaryNode) => Result): Result | undefined => {
+    const stanza = received.stanzaOf(ciphertext)
+    return stanza && work(stanza)
+  }
+  const socket = makeWASocket({
+    ...socketConfig(options),
+    getMessage: async ({ id }) => {
+      const content = id ? await store.findSentContent(id) : undefined
+      return content && toWhatsApp(content)
+    },
+    makeSignalRepository: durableSignalRepository({
+      store,
+      ratchets,
+      received,
+      onStoreFailure: options.onStoreFailure,
+      onUndecryptable: async (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.failed(stanza)),
+      onDecrypted: (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.resolved(stanza)),
+    }),
+  })
+  const raw = rawSocketOf(socket)
+  const gate = new CommitGate(raw, store, options.onStoreFailure)
+  limitClosing(socket, raw)
+  guardListeners(socket.ws, options.onUnreadable)
+  // Baileys makes a message of each missed call, in a promise that nobody handles. Calls come with a later version.
+  socket.ev.removeAllListeners('call')
+  // Baileys collects writes in transactions and commits them after it has sent what depends on them. Writing through
+  // leaves of its transactions only the lock.
+  Object.assign(socket.authState.keys, ratchets.keys)
+
+  listenFirst(socket, 'CB:message', (stanza) => {
+    received.note(stanza)
+    for (const plaintext of plaintextsOf(stanza)) {
+      ratchets.publish({ journal: [{ ciphertextHash: hashOf(plaintext), plaintext }] })
+    }
+  })
+  listenFirst(socket, 'CB:receipt', (stanza) => {
+    const receipt = creds.me && readReceiptStanza(stanza, creds.me)
+    if (receipt) ratchets.publish({ receipts: [receipt] })
+  })
+  listenFirst(socket, 'CB:ack,class:message', (stanza) => {
+    const { id, t } = stanza.attrs
+    if (acks.acknowledge(stanza) && id)
+      ratchets.publish({ receipts: [{ whatsappIds: [id], status: 'sent', at: dateOf(t) }] })
+  })
+  listenFirst(socket, 'CB:chatstate', (stanza) => {
+    void reportTyping(stanza, options)
+  })
+
+  return {
+    socket,
+    gate,
+    close: () => {
+      gate.shut()
+      undecryptable.close()
+    },
+  }
+}
+
+/** Before Baileys, so that what is published stands in front of the frames with which it answers. */
+function listenFirst({ ws }: WASocket, event: string, listener: (stanza: BinaryNode) => void): void {
+  ws.prependListener(event, listener)
+}
+
+async function reportTyping({ attrs, content }: BinaryNode, { contacts, onTyping }: HookOptions): Promise<void> {
+  const address = addressOfJid(attrs['from'])
+  const [state] = Array.isArray(content) ? content : []
+  if (!isAddressed(address) || !state) return
+  try {
+    onTyping(await contacts.contactOf(address), state.tag === 'composing')
+  } catch {
+    // Typing is a hint for the moment: when the contact cannot be found now, it is worth nothing later.
+  }
+}

@@ -1,0 +1,79 @@
+import { type BinaryNode, decodeMessageNode } from 'baileys'
+import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
+import { addressOfJid, isAddressed } from './addresses.ts'
+import { storableAttributes, storableId, storableText } from './storable-text.ts'
+
+/** What a message stanza says before anything in it is decrypted. */
+export interface MessageStanza {
+  /** Sent by another device of this account: the phone speaking to its companion, or its owner writing on it. */
+  isOwn: boolean
+  isOffline: boolean
+  envelope: Record<string, string>
+  sentAt: Date
+  /** Set when the stanza belongs to a chat with one person; not for groups, broadcasts, newsletters and the phone's own affairs. */
+  chat?: { whatsappId: string; partner: WhatsAppAddress; partnerName?: string }
+}
+
+/** Attributes that name the same person by the other kind of address. */
+const ALTERNATIVES = {
+  partner: ['sender_pn', 'sender_lid', 'participant_pn', 'participant_lid'],
+  own: ['recipient_pn', 'recipient_lid', 'peer_recipient_pn', 'peer_recipient_lid'],
+} as const
+
+/** WhatsApp's own announcements come from this number. */
+const ANNOUNCEMENTS = '0'
+
+const MAX_NAME_LENGTH = 200
+
+/** Reads a stanza that came for the account `me`. */
+export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: string | undefined }): MessageStanza {
+  const { attrs } = stanza
+  const seconds = Number(attrs['t'])
+  const common = {
+    isOffline: attrs['offline'] !== undefined,
+    envelope: storableAttributes(attrs),
+    sentAt: seconds > 0 ? new Date(seconds * 1000) : new Date(),
+  }
+  const key = keyOf(stanza, me)
+  if (!key?.id) return { ...common, isOwn: false }
+  const isOwn = key.fromMe === true
+  const addresses = [key.remoteJid ?? undefined, ...ALTERNATIVES[isOwn ? 'own' : 'partner'].map((name) => attrs[name])]
+  const partner: WhatsAppAddress = Object.assign({}, ...addresses.map(addressOfJid).reverse())
+  const isPersonal =
+    isAddressed(addressOfJid(key.remoteJid ?? undefined)) &&
+    attrs['category'] !== 'peer' &&
+    // What another own device sends without a recipient is between the two devices.
+    (!isOwn || attrs['recipient'] !== undefined) &&
+    partner.phone !== ANNOUNCEMENTS
+  if (!isPersonal) return { ...common, isOwn }
+  const name = isOwn
+    ? ''
+    : storableText(attrs['notify'] ?? '')
+        .trim()
+        .slice(0, MAX_NAME_LENGTH)
+        .toWellFormed()
+  const whatsappId = storableId(key.id)
+  return { ...common, isOwn, chat: { whatsappId, partner, ...(name && { partnerName: name }) } }
+}
+
+/** Nothing for a stanza that Baileys cannot place: it goes on to nack that one itself. */
+function keyOf(stanza: BinaryNode, me: { id: string; lid?: string | undefined }) {
+  try {
+    return decodeMessageNode(stanza, me.id, me.lid ?? '').fullMessage.key
+  } catch {
+    return undefined
+  }
+}
+
+/** The ciphertexts of a stanza. Only the last one is the message proper; an earlier one brings a group's sender key. */
+export const ciphertextsOf = (stanza: BinaryNode): Uint8Array[] => childrenOf(stanza, 'enc')
+
+/** Parts that come unencrypted, as in newsletters. */
+export const plaintextsOf = (stanza: BinaryNode): Uint8Array[] => childrenOf(stanza, 'plaintext')
+
+function childrenOf(stanza: BinaryNode, tag: string): Uint8Array[] {
+  if (!Array.isArray(stanza.content)) return []
+  return stanza.content.flatMap((child) =>
+    child.tag === tag && child.content instanceof Uint8Array ? [child.content] : [],
+  )
+}

@@ -1,0 +1,29 @@
+import type { WASocket } from 'baileys'
+import { WebSocket } from 'ws'
+
+/** How long the other side may take to answer a close frame, milliseconds. */
+const CLOSING_MS = 2000
+
+/** The WebSocket under Baileys' own wrapper. Throws when Baileys has changed, since nothing may be sent past the gate. */
+export function rawSocketOf({ ws }: WASocket): WebSocket {
+  const raw: unknown = Reflect.get(ws, 'socket')
+  if (!(raw instanceof WebSocket))
+    throw new Error('Baileys no longer keeps its WebSocket where the commit gate needs it.')
+  return raw
+}
+
+/**
+ * Cuts the connection when it does not close. Baileys waits for the other side before it reports the end, which takes
+ * half a minute when that side is dead, and that is the usual reason for closing.
+ */
+export function limitClosing({ ws }: WASocket, raw: WebSocket): void {
+  const close = ws.close.bind(ws)
+  ws.close = async () => {
+    const timer = setTimeout(() => raw.terminate(), CLOSING_MS)
+    try {
+      await close()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

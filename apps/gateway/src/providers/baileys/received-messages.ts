@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16 } from 'baileys'
+import type { ContactBook } from '#src/model/contact-book.ts'
+import { newId } from '#src/model/ids.ts'
+import type { ReceivedMessage, SessionChange } from '#src/model/session-store.ts'
+import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
+import { addressOfJid, isAddressed } from './addresses.ts'
+import { credsChange } from './credentials.ts'
+import { decodeMessage, fromWhatsApp } from './from-whatsapp.ts'
+import { ciphertextsOf, type MessageStanza, readMessageStanza } from './message-stanza.ts'
+import { resentMessages, sharedAppStateKeys } from './peer-message.ts'
+import { storableId, storableText } from './storable-text.ts'
+
+/** Knows the other address of a person, without asking anyone. */
+export type CompleteAddress = (address: WhatsAppAddress) => Promise<WhatsAppAddress>
+
+/** What is known of a ciphertext's message before it is decrypted: everything that has to be waited for. */
+export interface Draft {
+  stanza: MessageStanza | undefined
+  /** Set when the decrypted message is one of a chat. */
+  contactId?: string
+}
+
+export const hashOf = (ciphertext: Uint8Array): Uint8Array => createHash('sha256').update(ciphertext).digest()
+
+/** Makes the rows of received messages: what is committed together with the ratchet step that decrypted them. */
+export class ReceivedMessages {
+  readonly #creds: AuthenticationCreds
+  readonly #contacts: ContactBook
+  readonly #complete: CompleteAddress
+  /** Baileys hands the very bytes of the stanza on to the decryption: they lead back to it. */
+  readonly #stanzas = new WeakMap<Uint8Array, BinaryNode>()
+
+  constructor(options: { creds: AuthenticationCreds; contacts: ContactBook; completeAddress: CompleteAddress }) {
+    this.#creds = options.creds
+    this.#contacts = options.contacts
+    this.#complete = options.completeAddress
+  }
+
+  /** Remembers where the ciphertexts of an arriving stanza belong. */
+  note(stanza: BinaryNode): void {
+    for (const ciphertext of ciphertextsOf(stanza)) this.#stanzas.set(ciphertext, stanza)
+  }
+
+  stanzaOf(ciphertext: Uint8Array): BinaryNode | undefined {
+    return this.#stanzas.get(ciphertext)
+  }
+
+  /** Finds the contact, so that nothing has to be waited for between the decryption and its publication. */
+  async prepare(ciphertext: Uint8Array): Promise<Draft> {
+    const node = this.#stanzas.get(ciphertext)
+    const { me } = this.#creds
+    if (!node || !me) return { stanza: undefined }
+    const stanza = readMessageStanza(node, me)
+    if (!stanza.chat || ciphertextsOf(node).at(-1) !== ciphertext) return { stanza }
+    return { stanza, contactId: await this.#contactOf(stanza.chat.partner, stanza.chat.partnerName) }
+  }
+
+  /** What to commit for a decrypted ciphertext: its message, or a journal entry that answers a redelivery. */
+  changeFor(draft: Draft, ciphertextHash: Uint8Array, padded: Uint8Array): SessionChange | Promise<SessionChange> {
+    const raw = unpad(padded)
+    const message = decode(raw)
+    const content = message && fromWhatsApp(message)
+    const { stanza, contactId } = draft
+    if (stanza?.chat && contactId !== undefined && content) {
+      const { whatsappId } = stanza.chat
+      const { envelope, isOffline, sentAt } = stanza
+      const common = { id: newId(), contactId, whatsappId, ciphertextHash, raw, envelope, content, isOffline, sentAt }
+      return { messages: [{ ...common, ...writtenBy(stanza.isOwn) }] }
+    }
+    const change: SessionChange = { journal: [{ ciphertextHash, plaintext: raw }] }
+    // Only own devices are believed what they say about this account.
+    return message && stanza?.isOwn ? this.#withPeerContent(change, message, stanza) : change
+  }
+
+  #withPeerContent(
+    change: SessionChange,
+    message: proto.IMessage,
+    stanza: MessageStanza,
+  ): SessionChange | Promise<SessionChange> {
+    const { changes, newestId } = sharedAppStateKeys(message)
+    if (newestId !== undefined) {
+      this.#creds.myAppStateKeyId = newestId
+      return { ...change, keys: [...changes, credsChange(this.#creds)] }
+    }
+    const resent = resentMessages(message)
+    if (resent.length === 0) return change
+    return Promise.all(resent.map((one) => this.#resentMessage(one, stanza))).then((messages) => ({
+      ...change,
+      messages: messages.flat(),
+    }))
+  }
+
+  async #resentMessage(
+    { info, bytes }: { info: proto.WebMessageInfo; bytes: Uint8Array },
+    stanza: MessageStanza,
+  ): Promise<ReceivedMessage[]> {
+    const { key, message } = info
+    const partner = addressOfJid(key?.remoteJid ?? undefined)
+    const content = message && fromWhatsApp(message)
+    if (!key?.id || !message || !content || !isAddressed(partner)) return []
+    const seconds = Number(info.messageTimestamp ?? 0)
+    return [
+      {
+        id: newId(),
+        contactId: await this.#contactOf(partner, storableText(info.pushName ?? '') || undefined),
+        ...writtenBy(key.fromMe === true),
+        whatsappId: storableId(key.id),
+        // Not the hash of any ciphertext: the journal entry answers a redelivery.
+        ciphertextHash: hashOf(bytes),
+        raw: proto.Message.encode(message).finish(),
+        envelope: stanza.envelope,
+        content,
+        isOffline: stanza.isOffline,
+        sentAt: seconds > 0 ? new Date(seconds * 1000) : stanza.sentAt,
+      },
+    ]
+  }
+
+  async #contactOf(partner: WhatsAppAddress, name: string | undefined): Promise<string> {
+    return this.#contacts.contactOf(await this.#complete(partner), name)
+  }
+}
+
+const writtenBy = (isOwn: boolean): Pick<ReceivedMessage, 'direction' | 'origin'> =>
+  isOwn ? { direction: 'outbound', origin: 'phone' } : { direction: 'inbound', origin: 'customer' }
+
+/** Baileys takes the padding off itself and fails the message when it is wrong: then the bytes are kept as they are. */
+function unpad(padded: Uint8Array): Uint8Array {
+  try {
+    return unpadRandomMax16(padded)
+  } catch {
+    return padded
+  }
+}
+
+/** A plaintext as Baileys expects it from the decryption. */
+export const withPadding = (raw: Uint8Array): Uint8Array => Buffer.concat([raw, Buffer.of(1)])
+
+/** Nothing for what is no message: Baileys asks the sender for it again, and the row is made from what comes then. */
+function decode(raw: Uint8Array): proto.Message | undefined {
+  try {
+    return decodeMessage(raw)
+  } catch {
+    return undefined
+  }
+}
