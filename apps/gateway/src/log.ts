@@ -67,7 +67,7 @@ function asText(to: DestinationStream): DestinationStream {
       const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
       const stack = typeof err === 'object' && err !== null && 'stack' in err ? `\n${String(err.stack)}` : ''
       to.write(
-        `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${String(msg ?? '')}${rest.join('')}${stack}\n`,
+        `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${typeof msg === 'string' ? msg : ''}${rest.join('')}${stack}\n`,
       )
       done()
     },

@@ -31,5 +31,5 @@ export const createApiKey = z
     name: displayName.describe('What the key is for.'),
     expiresAt: moment.nullable().optional().describe('When the key stops working; never unless told.'),
   })
-  .meta({ examples: [{ name: 'Booking system' }] })
+  .meta({ id: 'CreateApiKey', examples: [{ name: 'Booking system' }] })
 export type CreateApiKey = z.infer<typeof createApiKey>

@@ -17,7 +17,7 @@ export const createCompany = z
     name: displayName.describe('What people call the company.'),
     settings: companySettings.optional(),
   })
-  .meta({ examples: [{ name: 'Salon Margot' }] })
+  .meta({ id: 'CreateCompany', examples: [{ name: 'Salon Margot' }] })
 export type CreateCompany = z.infer<typeof createCompany>
 
 /** A key of the settings that is sent replaces what stands there; null takes it back to the deployment's setting. */
@@ -36,5 +36,5 @@ export const updateCompany = z
         "Each key that is sent replaces the one that stands there; null takes it back to the deployment's setting.",
       ),
   })
-  .meta({ examples: [{ settings: { batching: { quietMs: 2000 } } }] })
+  .meta({ id: 'UpdateCompany', examples: [{ settings: { batching: { quietMs: 2000 } } }] })
 export type UpdateCompany = z.infer<typeof updateCompany>

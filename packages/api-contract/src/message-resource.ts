@@ -62,6 +62,7 @@ export const sendMessage = z
     content: outgoingContent,
   })
   .meta({
+    id: 'SendMessage',
     examples: [
       {
         sessionId: '019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',

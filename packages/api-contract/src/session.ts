@@ -43,7 +43,9 @@ export const session = z
   .meta({ id: 'Session', description: 'A WhatsApp number of a company, linked as a companion device.' })
 export type Session = z.infer<typeof session>
 
-export const createSession = z.strictObject({ name: sessionName }).meta({ examples: [{ name: 'main' }] })
+export const createSession = z
+  .strictObject({ name: sessionName })
+  .meta({ id: 'CreateSession', examples: [{ name: 'main' }] })
 export type CreateSession = z.infer<typeof createSession>
 
 export const linkingCode = z

@@ -22,14 +22,23 @@ import type { Database } from '#src/storage/database.ts'
 import { appendEvents } from '#src/storage/events.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
 
+export interface CompaniesOptions {
+  database: Database
+  keyRing: Pick<KeyRing, 'newDataKey'>
+  /** Called after a company's change is committed: whoever remembers settings forgets them. */
+  onUpdated?: (companyId: string) => void
+}
+
 /** The companies of this deployment. */
 export class Companies {
   readonly #database: Database
   readonly #keyRing: Pick<KeyRing, 'newDataKey'>
+  readonly #onUpdated: (companyId: string) => void
 
-  constructor(database: Database, keyRing: Pick<KeyRing, 'newDataKey'>) {
+  constructor({ database, keyRing, onUpdated = () => undefined }: CompaniesOptions) {
     this.#database = database
     this.#keyRing = keyRing
+    this.#onUpdated = onUpdated
   }
 
   create({ name, settings = {} }: CreateCompany, { apiKeyId }: Actor): Promise<Company> {
@@ -55,8 +64,8 @@ export class Companies {
   }
 
   /** What is left out stays; a key of the settings that is null is taken out. @throws FrontdeskError `not_found` */
-  update(companyId: string, { name, settings }: UpdateCompany, { apiKeyId }: Actor): Promise<Company> {
-    return this.#database.asCompany(companyId, async (db) => {
+  async update(companyId: string, { name, settings }: UpdateCompany, { apiKeyId }: Actor): Promise<Company> {
+    const updated = await this.#database.asCompany(companyId, async (db) => {
       const before = toCompany(found(await lockCompany(companyId, db)))
       const row = await updateCompany(companyId, db, {
         name: name ?? before.name,
@@ -75,6 +84,8 @@ export class Companies {
       })
       return toCompany(row)
     })
+    this.#onUpdated(companyId)
+    return updated
   }
 }
 

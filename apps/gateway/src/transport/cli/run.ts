@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '#src/version.ts'
 import { benchCommand } from './bench.ts'
+import { demoCommand } from './demo/demo-command.ts'
 import { migrateCommand } from './migrate.ts'
 import { openapiCommand } from './openapi.ts'
 import { createOutput, exitCodeOf, type Output } from './output.ts'
@@ -36,6 +37,7 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     .showHelpAfterError('Add --help to see what there is.')
     .exitOverride()
   const commands = [
+    demoCommand(dependencies),
     startCommand(dependencies, output),
     migrateCommand(dependencies, output),
     benchCommand(argv),

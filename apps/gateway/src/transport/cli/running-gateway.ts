@@ -16,7 +16,7 @@ export interface RunningGateway extends AsyncDisposable {
 
 /** What the command line is given by the program's entry, so that it starts nothing that a command does not need. */
 export interface CliDependencies {
-  startGateway(config: Config, options: { log: Logger }): Promise<RunningGateway>
+  startGateway: (config: Config, options: { log: Logger }) => Promise<RunningGateway>
   /** Brings the database to this version; the names of the migrations that were applied. */
-  migrate(config: Config, options: { log: Logger }): Promise<string[]>
+  migrate: (config: Config, options: { log: Logger }) => Promise<string[]>
 }

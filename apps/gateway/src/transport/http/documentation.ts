@@ -3,6 +3,7 @@ import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { VERSION } from '#src/version.ts'
+import { tidyOpenApi } from './tidy-openapi.ts'
 
 const ABOUT = `The WhatsApp front desk: link a company's number, answer its customers, send and follow messages.
 
@@ -19,6 +20,26 @@ const TAGS = [
   { name: 'Events', description: 'Everything that happened, in order.' },
   { name: 'Health', description: 'For supervisors and load balancers.' },
 ]
+
+const json = (schema: string) => ({ 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } })
+
+/** What Frontdesk calls on a company's own system. */
+const WEBHOOKS = {
+  answer: {
+    post: {
+      operationId: 'answerTurn',
+      summary: "Ask the company's own system for an answer",
+      description:
+        "Sent to the URL in the company's settings when its responder is `http`. The header `Idempotency-Key` bears the turn's id: after a failure the same turn is posted again, and must then be answered the same.",
+      tags: ['Company'],
+      requestBody: { required: true, content: json('ResponderRequest') },
+      responses: {
+        200: { description: 'The answer: what it holds is sent to the customer.', content: json('ResponderAnswer') },
+        204: { description: 'No answer.' },
+      },
+    },
+  },
+}
 
 /** All that the pages at /docs load comes from this server: they work without the internet. */
 const DOCS_POLICY =
@@ -41,6 +62,7 @@ export function serveDocumentation(server: FastifyInstance): void {
       },
       servers: [{ url: '/' }],
       tags: TAGS,
+      webhooks: WEBHOOKS,
       components: {
         securitySchemes: {
           platformKey: { type: 'http', scheme: 'bearer', description: 'A platform key: `fd_platform_...`' },
@@ -49,7 +71,7 @@ export function serveDocumentation(server: FastifyInstance): void {
       },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => tidyOpenApi(jsonSchemaTransformObject(document)),
   })
   server.register(fastifySwaggerUi, {
     routePrefix: '/docs',

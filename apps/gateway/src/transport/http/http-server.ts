@@ -73,7 +73,9 @@ export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: 
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
-    frameworkErrors: (_error, request, reply) => sendProblem(new FrontdeskError('not_found'), request, reply),
+    frameworkErrors: (_error, request, reply) => {
+      sendProblem(new FrontdeskError('not_found'), request, reply)
+    },
     clientErrorHandler: answerClientError,
   }).withTypeProvider<ZodTypeProvider>()
   server.setValidatorCompiler(validatorCompiler)

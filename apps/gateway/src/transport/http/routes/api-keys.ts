@@ -1,7 +1,7 @@
 import { apiKey, createApiKey, createdApiKey, list, resourceId } from '@frontdesk/api-contract'
 import { z } from 'zod'
 import { actorOf, companyOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, BODY_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import type { HttpServices } from '../services.ts'
 
@@ -18,7 +18,10 @@ export function apiKeyRoutes(server: HttpServer, { apiKeys }: HttpServices): voi
         tags,
         operationId: 'listApiKeys',
         summary: 'List the API keys, without their secrets',
-        response: { 200: list(apiKey), ...problems(...ACCESS_PROBLEMS) },
+        response: {
+          200: answer('The keys, oldest first, revoked ones included.', list(apiKey)),
+          ...problems(...ACCESS_PROBLEMS),
+        },
       },
     },
     async (request) => ({ items: await apiKeys.list(companyOf(request)), next: null }),
@@ -34,7 +37,10 @@ export function apiKeyRoutes(server: HttpServer, { apiKeys }: HttpServices): voi
         summary: 'Create an API key',
         description: 'The key itself is in this answer only.',
         body: createApiKey,
-        response: { 201: createdApiKey, ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS) },
+        response: {
+          201: answer('The new key, with its secret.', createdApiKey),
+          ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS),
+        },
       },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import { company, updateCompany } from '@frontdesk/api-contract'
 import { actorOf, companyOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, BODY_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import type { HttpServices } from '../services.ts'
 
@@ -17,7 +17,7 @@ export function companyRoutes(server: HttpServer, { companies }: HttpServices): 
         tags,
         operationId: 'getOwnCompany',
         summary: "Read the key's company",
-        response: { 200: company, ...problems(...ACCESS_PROBLEMS) },
+        response: { 200: answer('The company.', company), ...problems(...ACCESS_PROBLEMS) },
       },
     },
     (request) => companies.get(companyOf(request)),
@@ -33,7 +33,10 @@ export function companyRoutes(server: HttpServer, { companies }: HttpServices): 
         summary: 'Change the name or the settings',
         description: 'What is left out stays as it is.',
         body: updateCompany,
-        response: { 200: company, ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS) },
+        response: {
+          200: answer('The company as it is now.', company),
+          ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS),
+        },
       },
     },
     (request) => companies.update(companyOf(request), request.body, actorOf(request)),

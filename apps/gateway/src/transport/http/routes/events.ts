@@ -1,6 +1,6 @@
 import { EVENT_TYPES, eventList, eventQuery } from '@frontdesk/api-contract'
 import { companyOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, problems } from '../documented-responses.ts'
 import { RequestError } from '../http-error.ts'
 import type { HttpServer } from '../http-server.ts'
 import type { HttpServices } from '../services.ts'
@@ -27,7 +27,7 @@ export function eventRoutes(server: HttpServer, { events }: HttpServices): void 
         description:
           'To follow the log, ask again with the last `next` as `after`. No event is skipped and none comes twice. Events are kept for 7 days.',
         querystring: eventQuery,
-        response: { 200: eventList, ...problems(...ACCESS_PROBLEMS, 'invalid_request') },
+        response: { 200: answer('The events.', eventList), ...problems(...ACCESS_PROBLEMS, 'invalid_request') },
       },
     },
     (request) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { FrontdeskError } from '#src/model/errors.ts'
-import { problems } from '../documented-problems.ts'
+import { answer, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import type { HttpServices } from '../services.ts'
 
@@ -15,7 +15,7 @@ export function healthRoutes(server: HttpServer, { health }: HttpServices): void
         tags,
         operationId: 'getHealth',
         summary: 'Whether the process lives',
-        response: { 200: z.strictObject({ status: z.literal('ok') }) },
+        response: { 200: answer('It lives.', z.strictObject({ status: z.literal('ok') })) },
       },
     },
     async () => ({ status: 'ok' as const }),
@@ -28,7 +28,10 @@ export function healthRoutes(server: HttpServer, { health }: HttpServices): void
         tags,
         operationId: 'getReadiness',
         summary: 'Whether requests can be served: the database is reachable and writes are committed',
-        response: { 200: z.strictObject({ status: z.literal('ready') }), ...problems('unavailable') },
+        response: {
+          200: answer('It can serve.', z.strictObject({ status: z.literal('ready') })),
+          ...problems('unavailable'),
+        },
       },
     },
     async () => {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { parsePhoneNumber } from '#src/model/phone-number.ts'
 import { companyOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, BODY_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import { requestHash } from '../request-hash.ts'
 import type { HttpServices } from '../services.ts'
@@ -42,7 +42,7 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
         headers: sendHeaders,
         body: sendMessage,
         response: {
-          202: acceptedMessage,
+          202: answer('The message is stored.', acceptedMessage),
           ...problems(
             ...ACCESS_PROBLEMS,
             ...BODY_PROBLEMS,
@@ -77,7 +77,10 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
         operationId: 'listMessages',
         summary: 'List messages, newest first',
         querystring: messageQuery,
-        response: { 200: list(messageResource), ...problems(...ACCESS_PROBLEMS, 'invalid_request') },
+        response: {
+          200: answer('A page of messages.', list(messageResource)),
+          ...problems(...ACCESS_PROBLEMS, 'invalid_request'),
+        },
       },
     },
     (request) => messages.list(companyOf(request), request.query),
@@ -92,7 +95,7 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
         operationId: 'getMessage',
         summary: 'Read a message',
         params: z.strictObject({ messageId: resourceId }),
-        response: { 200: messageResource, ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: { 200: answer('The message.', messageResource), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
     },
     (request) => messages.get(companyOf(request), request.params.messageId),

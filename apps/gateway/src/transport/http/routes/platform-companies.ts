@@ -10,7 +10,7 @@ import {
 } from '@frontdesk/api-contract'
 import { z } from 'zod'
 import { actorOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, BODY_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import type { HttpServices } from '../services.ts'
 
@@ -29,7 +29,7 @@ export function platformCompanyRoutes(server: HttpServer, { companies, apiKeys }
         operationId: 'createCompany',
         summary: 'Create a company',
         body: createCompany,
-        response: { 201: company, ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS) },
+        response: { 201: answer('The new company.', company), ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS) },
       },
     },
     async (request, reply) => {
@@ -47,7 +47,10 @@ export function platformCompanyRoutes(server: HttpServer, { companies, apiKeys }
         operationId: 'listCompanies',
         summary: 'List the companies, oldest first',
         querystring: pageQuery,
-        response: { 200: list(company), ...problems(...ACCESS_PROBLEMS, 'invalid_request') },
+        response: {
+          200: answer('A page of companies.', list(company)),
+          ...problems(...ACCESS_PROBLEMS, 'invalid_request'),
+        },
       },
     },
     (request) => companies.list(request.query),
@@ -62,7 +65,7 @@ export function platformCompanyRoutes(server: HttpServer, { companies, apiKeys }
         operationId: 'getCompany',
         summary: 'Read a company',
         params,
-        response: { 200: company, ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: { 200: answer('The company.', company), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
     },
     (request) => companies.get(request.params.companyId),
@@ -78,7 +81,10 @@ export function platformCompanyRoutes(server: HttpServer, { companies, apiKeys }
         summary: "Create a company's API key",
         params,
         body: createApiKey,
-        response: { 201: createdApiKey, ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS, 'not_found') },
+        response: {
+          201: answer('The new key, with its secret.', createdApiKey),
+          ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS, 'not_found'),
+        },
       },
     },
     async (request, reply) => {
@@ -96,7 +102,10 @@ export function platformCompanyRoutes(server: HttpServer, { companies, apiKeys }
         operationId: 'listCompanyApiKeys',
         summary: "List a company's API keys",
         params,
-        response: { 200: list(apiKey), ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: {
+          200: answer('The keys, oldest first, revoked ones included.', list(apiKey)),
+          ...problems(...ACCESS_PROBLEMS, 'not_found'),
+        },
       },
     },
     async (request) => ({ items: await apiKeys.list(request.params.companyId), next: null }),

@@ -1,7 +1,7 @@
 import { createSession, linkingCode, list, resourceId, session } from '@frontdesk/api-contract'
 import { z } from 'zod'
 import { actorOf, companyOf } from '../authentication.ts'
-import { ACCESS_PROBLEMS, BODY_PROBLEMS, problems } from '../documented-problems.ts'
+import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
 import { qrAsPng, qrAsText } from '../qr-code.ts'
 import type { HttpServices } from '../services.ts'
@@ -38,7 +38,10 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         summary: 'Create a session',
         description: 'Then start it and scan its QR code.',
         body: createSession,
-        response: { 201: session, ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS, 'session_name_taken') },
+        response: {
+          201: answer('The new session.', session),
+          ...problems(...ACCESS_PROBLEMS, ...BODY_PROBLEMS, 'session_name_taken'),
+        },
       },
     },
     async (request, reply) => {
@@ -55,7 +58,7 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         tags,
         operationId: 'listSessions',
         summary: 'List the sessions',
-        response: { 200: list(session), ...problems(...ACCESS_PROBLEMS) },
+        response: { 200: answer('The sessions, oldest first.', list(session)), ...problems(...ACCESS_PROBLEMS) },
       },
     },
     async (request) => ({ items: await sessions.list(companyOf(request)), next: null }),
@@ -70,7 +73,7 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         operationId: 'getSession',
         summary: 'Read a session',
         params,
-        response: { 200: session, ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: { 200: answer('The session.', session), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
     },
     (request) => sessions.get(companyOf(request), request.params.sessionId),
@@ -86,7 +89,10 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         summary: 'Start a session',
         description: 'One that is linked connects; one that is not shows a QR code.',
         params,
-        response: { 200: session, ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: {
+          200: answer('The session as it is now: it goes on by itself.', session),
+          ...problems(...ACCESS_PROBLEMS, 'not_found'),
+        },
       },
     },
     (request) => sessions.start(companyOf(request), request.params.sessionId, actorOf(request)),
@@ -102,7 +108,7 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         summary: 'Stop a session',
         description: 'It stays linked, and WhatsApp keeps what arrives until it is started again.',
         params,
-        response: { 200: session, ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: { 200: answer('The session as it is now.', session), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
     },
     (request) => sessions.stop(companyOf(request), request.params.sessionId, actorOf(request)),

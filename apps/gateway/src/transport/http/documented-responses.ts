@@ -7,6 +7,12 @@ interface DocumentedResponse {
   content: Record<string, { schema: z.ZodType }>
 }
 
+/** A route's JSON answer, with its documentation. */
+export const answer = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+})
+
 /** The error responses of a route for its documentation, by status. What every route can answer is added to `codes`. */
 export function problems(...codes: ErrorCode[]): Record<number, DocumentedResponse> {
   const byStatus = new Map<number, ErrorCode[]>()
