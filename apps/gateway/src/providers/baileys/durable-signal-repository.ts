@@ -101,7 +101,7 @@ interface Decryption {
   ciphertext: Uint8Array
   isRisky: boolean
   keys: readonly KeyId[]
-  run(): Promise<Uint8Array>
+  run: () => Promise<Uint8Array>
 }
 
 function decryption({

@@ -1,6 +1,6 @@
 import { MAX_TEXT_LENGTH, type MessageContent } from '@frontdesk/api-contract'
 import { proto } from 'baileys'
-import { storableText } from './storable-text.ts'
+import { storableText } from '#src/model/storable-text.ts'
 
 /** Fields that only wrap the message proper: it may disappear, be seen once, replace an older one, be an own copy. */
 const WRAPPERS = [

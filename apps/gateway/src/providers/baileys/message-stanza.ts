@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { type BinaryNode, decodeMessageNode } from 'baileys'
+import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
-import { storableAttributes, storableId, storableText } from './storable-text.ts'
 
 /** What a message stanza says before anything in it is decrypted. */
 export interface MessageStanza {
@@ -25,13 +26,16 @@ const ANNOUNCEMENTS = '0'
 
 const MAX_NAME_LENGTH = 200
 
+/** Far above every id that a client gives. Senders choose ids freely, and the database's indexes have a limit. */
+const MAX_ID_LENGTH = 128
+
 /** Reads a stanza that came for the account `me`. */
 export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: string | undefined }): MessageStanza {
   const { attrs } = stanza
   const seconds = Number(attrs['t'])
   const common = {
     isOffline: attrs['offline'] !== undefined,
-    envelope: storableAttributes(attrs),
+    envelope: { ...attrs },
     sentAt: seconds > 0 ? new Date(seconds * 1000) : new Date(),
   }
   const key = keyOf(stanza, me)
@@ -54,6 +58,11 @@ export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: st
         .toWellFormed()
   const whatsappId = storableId(key.id)
   return { ...common, isOwn, chat: { whatsappId, partner, ...(name && { partnerName: name }) } }
+}
+
+/** A message's id as it is stored. */
+export function storableId(id: string): string {
+  return id.length <= MAX_ID_LENGTH ? storableText(id) : createHash('sha256').update(id).digest('hex')
 }
 
 /** Nothing for a stanza that Baileys cannot place: it goes on to nack that one itself. */

@@ -3,13 +3,13 @@ import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16 } fr
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage, SessionChange } from '#src/model/session-store.ts'
+import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
 import { decodeMessage, fromWhatsApp } from './from-whatsapp.ts'
-import { ciphertextsOf, type MessageStanza, readMessageStanza } from './message-stanza.ts'
+import { ciphertextsOf, type MessageStanza, readMessageStanza, storableId } from './message-stanza.ts'
 import { resentMessages, sharedAppStateKeys } from './peer-message.ts'
-import { storableId, storableText } from './storable-text.ts'
 
 /** Knows the other address of a person, without asking anyone. */
 export type CompleteAddress = (address: WhatsAppAddress) => Promise<WhatsAppAddress>

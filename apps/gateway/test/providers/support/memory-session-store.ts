@@ -1,0 +1,106 @@
+import type { OutgoingContent } from '@frontdesk/api-contract'
+import type {
+  KeyKind,
+  ReceiptUpdate,
+  ReceivedMessage,
+  SessionChange,
+  SessionStore,
+} from '#src/model/session-store.ts'
+import { StoreError } from '#src/model/store-error.ts'
+
+/** A session's store in memory, for tests that decide when, and whether, something is committed and read. */
+export class MemorySessionStore implements SessionStore {
+  readonly keys = new Map<string, Uint8Array>()
+  readonly messages: ReceivedMessage[] = []
+  readonly receipts: ReceiptUpdate[] = []
+  readonly plaintexts = new Map<string, Uint8Array>()
+  readonly sent = new Map<string, OutgoingContent>()
+  /** How many keys of each kind were read. */
+  readonly reads: { kind: KeyKind; ids: readonly string[] }[] = []
+  lookups = 0
+  /** How long a read takes. */
+  readDelayMs = 0
+  /** While true nothing is committed. */
+  isHeld = false
+  published = 0
+  #committed = 0
+  #pending: SessionChange[] = []
+  #failure: StoreError | undefined
+  #waiting: { sequence: number; resolve: () => void; reject: (error: StoreError) => void }[] = []
+
+  publish(change: SessionChange): number {
+    this.published += 1
+    this.#pending.push(change)
+    if (!this.isHeld) queueMicrotask(() => this.commit())
+    return this.published
+  }
+
+  isCommitted(sequence: number): boolean {
+    return sequence <= this.#committed
+  }
+
+  committed(sequence: number): Promise<void> {
+    if (this.isCommitted(sequence)) return Promise.resolve()
+    if (this.#failure) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => this.#waiting.push({ sequence, resolve, reject }))
+  }
+
+  async readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+    this.reads.push({ kind, ids })
+    if (this.readDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.readDelayMs))
+    if (this.#failure) throw this.#failure
+    if (this.#pending.length > 0) await this.committed(this.published)
+    return new Map(ids.flatMap((id) => [...this.#stored(kind, id)].map((value) => [id, value] as const)))
+  }
+
+  async findPlaintext(hash: Uint8Array): Promise<Uint8Array | undefined> {
+    this.lookups += 1
+    if (this.#pending.length > 0) await this.committed(this.published)
+    return this.plaintexts.get(Buffer.from(hash).toString('hex'))
+  }
+
+  async findSentContent(whatsappId: string): Promise<OutgoingContent | undefined> {
+    return this.sent.get(whatsappId)
+  }
+
+  /** Commits everything that is held. */
+  commit(): void {
+    if (this.#failure) return
+    for (const change of this.#pending) this.#apply(change)
+    this.#pending = []
+    this.#committed = this.published
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { resolve } of waiting) resolve()
+  }
+
+  fail(error: StoreError): void {
+    this.#failure = error
+    for (const { reject } of this.#waiting) reject(error)
+    this.#waiting = []
+  }
+
+  #stored(kind: KeyKind, id: string): Set<Uint8Array> {
+    const value = this.keys.get(`${kind}/${id}`)
+    return new Set(value ? [value] : [])
+  }
+
+  #apply({ keys = [], messages = [], journal = [], receipts = [] }: SessionChange): void {
+    for (const { kind, id, encode } of keys) {
+      if (encode) this.keys.set(`${kind}/${id}`, encode())
+      else this.keys.delete(`${kind}/${id}`)
+    }
+    for (const message of messages) {
+      this.plaintexts.set(Buffer.from(message.ciphertextHash).toString('hex'), message.raw)
+      const isKnown = this.messages.some(
+        ({ whatsappId, direction, contactId }) =>
+          whatsappId === message.whatsappId && direction === message.direction && contactId === message.contactId,
+      )
+      if (!isKnown) this.messages.push(message)
+    }
+    for (const { ciphertextHash, plaintext } of journal) {
+      this.plaintexts.set(Buffer.from(ciphertextHash).toString('hex'), plaintext)
+    }
+    this.receipts.push(...receipts)
+  }
+}
