@@ -1,0 +1,49 @@
+import { sql, type Transaction } from 'kysely'
+import { appendEvents } from './events.ts'
+import type { Schema } from './schema-types.ts'
+
+/**
+ * Makes two contacts one: the older takes over the younger's addresses, messages and turns, and the younger points to it
+ * for ever. Returns the one that remains.
+ */
+export async function mergeContacts(
+  companyId: string,
+  db: Transaction<Schema>,
+  one: string,
+  other: string,
+): Promise<string> {
+  // Ids sort by age. In that order everybody locks them; nobody stores a message for one of them meanwhile.
+  const [remaining = one, gone = other] = [one, other].sort()
+  const { rows } = await sql<{ name: string | null; merged_into: string | null }>`
+    select name, merged_into from contact where id in (${remaining}, ${gone}) order by id for update`.execute(db)
+  const [older, younger] = rows
+  // Somebody else has merged them: with each other, or with a third.
+  if (!older || !younger) throw new Error('a contact to be merged does not exist')
+  if (older.merged_into !== null || younger.merged_into !== null) {
+    if (younger.merged_into === remaining) return remaining
+    throw new ContactChangedError()
+  }
+  await sql`update contact_alias set contact_id = ${remaining} where contact_id = ${gone}`.execute(db)
+  // The same message stored twice, once for each address.
+  await sql`
+    delete from message using message as kept
+    where message.company_id = ${companyId} and message.contact_id = ${gone} and kept.contact_id = ${remaining}
+      and kept.session_id = message.session_id and kept.direction = message.direction
+      and kept.whatsapp_id = message.whatsapp_id`.execute(db)
+  await sql`
+    update message set contact_id = ${remaining} where company_id = ${companyId} and contact_id = ${gone}`.execute(db)
+  await sql`update turn set contact_id = ${remaining} where company_id = ${companyId} and contact_id = ${gone}`.execute(
+    db,
+  )
+  await sql`
+    update contact set merged_into = ${remaining} where company_id = ${companyId} and ${gone} in (id, merged_into)`.execute(
+    db,
+  )
+  if (older.name === null && younger.name !== null)
+    await sql`update contact set name = ${younger.name} where id = ${remaining}`.execute(db)
+  await appendEvents(db, [{ companyId, type: 'contact.merged', subjectId: gone, data: { into: remaining } }])
+  return remaining
+}
+
+/** The contacts are not what they were when the merge was decided: decide again. */
+export class ContactChangedError extends Error {}

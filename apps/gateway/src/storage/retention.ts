@@ -1,0 +1,71 @@
+import { sql } from 'kysely'
+import { firstIdAt } from '#src/model/ids.ts'
+import type { Database } from './database.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const EVENT_RETENTION_DAYS = 7
+/** WhatsApp delivers what it holds for an offline device for so long; a ciphertext can come again until then. */
+const CIPHERTEXT_RETENTION_DAYS = 14
+/** Partitions are there before their day, also when nothing has run for a while. */
+const PARTITION_DAYS_AHEAD = 3
+/** Short transactions: nobody waits long for a lock. */
+const ROWS_AT_ONCE = 5_000
+/** Any constant of ours: several nodes do not make the same partition at once. */
+const LOCK = 4_606_172_378
+
+export interface MaintenanceResult {
+  partitionsCreated: number
+  partitionsDropped: number
+  journalEntriesDeleted: number
+  ciphertextHashesCleared: number
+}
+
+/**
+ * Makes the event log's next partitions and removes what has outlived its use. To be called at the start and every hour;
+ * what one call leaves undone the next one does.
+ */
+export async function maintain(
+  database: Database,
+  now: Date,
+  options: { eventRetentionDays?: number } = {},
+): Promise<MaintenanceResult> {
+  const retentionDays = options.eventRetentionDays ?? EVENT_RETENTION_DAYS
+  const ciphertextsBefore = daysAfter(now, -CIPHERTEXT_RETENTION_DAYS)
+  const partitions = await database.worker.transaction().execute(async (db) => {
+    await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db)
+    // It locks the whole event log for a moment: rather later than in front of a queue of writers.
+    await sql`set local lock_timeout = '5s'`.execute(db)
+    const { rows } = await sql<{ created: number; dropped: number }>`
+      select create_event_partitions(${dayOf(now)}, ${dayOf(daysAfter(now, PARTITION_DAYS_AHEAD))}) as created,
+        drop_event_partitions(${dayOf(daysAfter(now, -retentionDays))}) as dropped`.execute(db)
+    return rows[0]
+  })
+  return {
+    partitionsCreated: partitions?.created ?? 0,
+    partitionsDropped: partitions?.dropped ?? 0,
+    journalEntriesDeleted: await repeat(() =>
+      sql`delete from journal where ctid = any (array(
+          select ctid from journal where created_at < ${ciphertextsBefore} limit ${ROWS_AT_ONCE}))`.execute(
+        database.worker,
+      ),
+    ),
+    ciphertextHashesCleared: await repeat(() =>
+      sql`update message set ciphertext_hash = null where id in (
+          select id from message where ciphertext_hash is not null and id < ${firstIdAt(ciphertextsBefore)}
+          order by id limit ${ROWS_AT_ONCE})`.execute(database.worker),
+    ),
+  }
+}
+
+async function repeat(step: () => Promise<{ numAffectedRows?: bigint }>): Promise<number> {
+  for (let total = 0; ; ) {
+    const affected = Number((await step()).numAffectedRows ?? 0n)
+    total += affected
+    if (affected < ROWS_AT_ONCE) return total
+  }
+}
+
+const daysAfter = (moment: Date, days: number): Date => new Date(moment.getTime() + days * DAY_MS)
+
+/** The day in UTC, as Postgres reads a date. */
+const dayOf = (moment: Date): string => moment.toISOString().slice(0, 10)

@@ -1,0 +1,48 @@
+import type { Client, QueryConfig, QueryResult, QueryResultRow } from 'pg'
+import { connect, connectionConfig } from '../connection.ts'
+
+/** A server that does not answer for so long is given up; the statement is tried again on a new connection. */
+const STATEMENT_TIMEOUT_MS = 30_000
+const RESPONSE_TIMEOUT_MS = 40_000
+
+const SETTINGS = {
+  synchronous_commit: 'on',
+  statement_timeout: String(STATEMENT_TIMEOUT_MS),
+  jit: 'off',
+  // One plan for ever, and the only right one: walk the rows given, find each row stored by its index. Left to itself the
+  // planner would choose by the tables' sizes of the moment, and be wrong when they have grown.
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+}
+
+/** The writer's own connection. Made when needed, and again after it broke. */
+export class FlushConnection implements AsyncDisposable {
+  readonly #url: string
+  #client: Client | undefined
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async query<Row extends QueryResultRow>(statement: QueryConfig): Promise<QueryResult<Row>> {
+    this.#client ??= await connect({
+      ...connectionConfig(this.#url, 'frontdesk_worker', SETTINGS),
+      query_timeout: RESPONSE_TIMEOUT_MS,
+    })
+    return await this.#client.query<Row>(statement)
+  }
+
+  /** Forgets a connection whose state is not known. */
+  async drop(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    // It may be broken in any way, and nothing more is asked of it.
+    await client?.end().catch(() => undefined)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drop()
+  }
+}

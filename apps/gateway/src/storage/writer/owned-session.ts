@@ -1,0 +1,166 @@
+import type { Sealer } from '#src/model/sealing.ts'
+import type { KeyKind, SessionChange, SessionStore } from '#src/model/session-store.ts'
+import { StoreError } from '#src/model/store-error.ts'
+import type { Owner } from './sealed-changes.ts'
+import { SessionChanges } from './session-changes.ts'
+import type { StoredSession } from './stored-session.ts'
+
+export interface SessionOptions extends Owner {
+  sealer: Sealer
+  /** Called once when nothing more will be committed: the lease is lost, or the database refuses the session's rows. */
+  onFailed?: (error: StoreError) => void
+}
+
+/** A session's store while this process owns the session. */
+export interface OwnedSession extends SessionStore {
+  readonly sessionId: string
+  /** Changes published and not yet committed. A provider that sees too many stops reading its socket for a while. */
+  readonly pendingOperations: number
+  readonly failure: StoreError | undefined
+  /** Takes no more changes and resolves when those published are committed, or never will be. */
+  close(): Promise<void>
+}
+
+/** What the writer is told by a session. */
+export interface SessionEvents {
+  published(session: WriterSession): void
+  closed(session: WriterSession): void
+}
+
+interface Waiter {
+  sequence: number
+  resolve: () => void
+  reject: (error: StoreError) => void
+}
+
+/** The writer's side of an owned session: what is published, under way and committed. */
+export class WriterSession implements OwnedSession, Owner {
+  readonly sessionId: string
+  readonly companyId: string
+  readonly epoch: number
+  readonly sealer: Sealer
+  readonly #stored: StoredSession
+  readonly #events: SessionEvents
+  readonly #onFailed: ((error: StoreError) => void) | undefined
+  #pending = new SessionChanges()
+  #inFlight: SessionChanges | undefined
+  #published = 0
+  #committed = 0
+  #waiters: Waiter[] = []
+  #failure: StoreError | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: SessionOptions, stored: StoredSession, events: SessionEvents) {
+    this.sessionId = options.sessionId
+    this.companyId = options.companyId
+    this.epoch = options.epoch
+    this.sealer = options.sealer
+    this.#onFailed = options.onFailed
+    this.#stored = stored
+    this.#events = events
+  }
+
+  get published(): number {
+    return this.#published
+  }
+
+  get pendingOperations(): number {
+    return this.#failure ? 0 : this.#pending.operations + (this.#inFlight?.operations ?? 0)
+  }
+
+  get failure(): StoreError | undefined {
+    return this.#failure
+  }
+
+  publish(change: SessionChange): number {
+    this.#published += 1
+    if (this.#failure ?? this.#closing) return this.#published
+    this.#pending.add(change)
+    this.#events.published(this)
+    return this.#published
+  }
+
+  isCommitted(sequence: number): boolean {
+    return sequence <= this.#committed
+  }
+
+  async committed(sequence: number): Promise<void> {
+    if (sequence <= this.#committed) return
+    if (this.#failure) throw this.#failure
+    await new Promise<void>((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
+  }
+
+  async readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+    // Memory is ahead of what a failed store holds: to go on from there would use the same key twice.
+    if (this.#failure) throw this.#failure
+    if (this.#pending.touches(kind, ids) || this.#inFlight?.touches(kind, ids)) await this.committed(this.#published)
+    return await this.#stored.readKeys(kind, ids)
+  }
+
+  async findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined> {
+    return (
+      this.#pending.plaintextOf(ciphertextHash) ??
+      this.#inFlight?.plaintextOf(ciphertextHash) ??
+      (await this.#stored.findPlaintext(ciphertextHash))
+    )
+  }
+
+  findSentContent(whatsappId: string) {
+    return this.#stored.findSentContent(whatsappId)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.committed(this.#published)
+    } catch {
+      // `onFailed` was told; what matters here is that nothing is under way any more.
+    }
+    this.#end(new StoreError('store_failed', `the store of session ${this.sessionId} is closed`))
+    this.#events.closed(this)
+  }
+
+  /** Hands out all that was published since the last time, to be flushed. */
+  takePending(): { changes: SessionChanges; upTo: number } {
+    const changes = this.#pending
+    this.#pending = new SessionChanges()
+    this.#inFlight = changes
+    return { changes, upTo: this.#published }
+  }
+
+  get hasChangesInFlight(): boolean {
+    return this.#inFlight !== undefined
+  }
+
+  /** What was taken is committed. */
+  settle(upTo: number): void {
+    this.#inFlight = undefined
+    this.#committed = upTo
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) {
+      if (waiter.sequence <= upTo) waiter.resolve()
+      else this.#waiters.push(waiter)
+    }
+  }
+
+  /** Nothing more will be committed. */
+  fail(error: StoreError): void {
+    if (this.#failure) return
+    this.#end(error)
+    this.#onFailed?.(error)
+  }
+
+  #end(error: StoreError): void {
+    this.#failure ??= error
+    this.#pending = new SessionChanges()
+    this.#inFlight = undefined
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.reject(this.#failure)
+  }
+}
