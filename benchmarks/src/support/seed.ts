@@ -27,7 +27,7 @@ export async function seedSessions(
 ): Promise<Map<string, SeededSession>> {
   await using store = await openStore(directory)
   const { database, keyRing, writer } = store
-  const companies = new Companies(database, keyRing)
+  const companies = new Companies({ database, keyRing })
   const apiKeys = new ApiKeys(database)
   const nodeId = newId()
   const seeded = new Map<string, SeededSession>()

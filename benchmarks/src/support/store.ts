@@ -21,7 +21,7 @@ export async function openStore({ path, masterKey }: DataDirectory): Promise<Sto
   await migrate(url)
   const database = opening.use(await openDatabase(url))
   const keyRing = await openKeyRing(database, Buffer.from(masterKey, 'hex'), 'emulator')
-  const writer = opening.use(await startWriter({ url, log }))
+  const writer = opening.use(await startWriter({ database, log }))
   const open = opening.move()
   return { database, keyRing, writer, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
