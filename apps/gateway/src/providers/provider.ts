@@ -1,4 +1,4 @@
-import type { OutgoingContent } from '@frontdesk/api-contract'
+import type { OutgoingContent, Session } from '@frontdesk/api-contract'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
@@ -9,7 +9,7 @@ import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
  * service: it reaches them through the ports below and those of the model (session store, contact book).
  */
 export interface Provider {
-  readonly name: string
+  readonly name: Session['provider']
   /** Opens a session's connection. Never throws for connection trouble: that is reported to `events` as state. */
   open(session: ProviderSessionOptions): ProviderConnection
 }

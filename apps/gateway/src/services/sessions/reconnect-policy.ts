@@ -6,7 +6,10 @@ export type Policy =
   /** Connect again: at once, after a growing delay, or after a long one because hurry would do harm. */
   | { kind: 'reconnect'; delay: 'none' | 'backoff' | 'long' }
   /** Somebody has to do something first. */
-  | { kind: 'stop'; state: Extract<SessionState, 'created' | 'paused' | 'logged_out' | 'banned' | 'conflict' | 'failed'> }
+  | {
+      kind: 'stop'
+      state: Extract<SessionState, 'created' | 'paused' | 'logged_out' | 'banned' | 'conflict' | 'failed'>
+    }
   /** Another process owns the session: whatever happens to it is not ours to say. */
   | { kind: 'leave' }
 
