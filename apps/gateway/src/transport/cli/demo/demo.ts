@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { aborted } from '../shutdown-signal.ts'
 import { holdConversation } from './conversation.ts'
 import { startEmulatorProcess } from './emulator-process.ts'
 import { CUSTOMER, SALON } from './salon.ts'
@@ -67,5 +68,5 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
     -d '{"sessionId":"${session.id}","to":"${CUSTOMER.phone}","content":{"kind":"text","text":"See you on Friday at 10!"}}'
 
 Ctrl-C ends it and leaves nothing behind.`)
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  await aborted(signal)
 }
