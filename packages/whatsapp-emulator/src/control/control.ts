@@ -4,8 +4,8 @@
  *
  * Over HTTP the body is the method's one argument as JSON (no body where there is none), the answer is the result as
  * JSON (`204` where there is none), and a refusal is `{ "error": "<sentence>" }` with status 400, or 404 for a method
- * that does not exist. `GET /control/changes` is a stream of server-sent events named `changed`, without data, whenever
- * phones, chats or pending links may have changed.
+ * that does not exist. `GET /control/changes` is a stream of server-sent events named `changed`, one whenever phones,
+ * chats or pending links may have changed.
  */
 export interface EmulatorControl {
   info(): Promise<EmulatorInfo>
@@ -35,6 +35,8 @@ export interface EmulatorControl {
   /** Makes something go wrong; see `Fault`. */
   fault(fault: Fault): Promise<void>
   configure(behaviour: Partial<Behaviour>): Promise<void>
+  /** The name that the phone's owner has given himself, and others see. */
+  setName(owner: { phone: string; name: string }): Promise<void>
   /** Book one: every stanza that went over the wire, oldest first. Bounded; `after` is the last entry's number. */
   wire(query?: { after?: number; limit?: number }): Promise<WireEntry[]>
   /** Book two: what this phone would display in its chats, copies with an id already seen dropped. */
@@ -148,15 +150,18 @@ export type Fault =
   | { kind: 'refuse_connections'; isOn: boolean }
 
 export interface Behaviour {
-  /** Phones acknowledge what they receive by themselves: not at all, delivered, or delivered and read. */
+  /**
+   * Phones acknowledge what they receive by themselves: not at all, delivered, or delivered and read (the default). A
+   * phone with companions never does: its companions do.
+   */
   receipts: 'none' | 'delivered' | 'read'
-  /** How long a phone takes between delivery and reading, milliseconds. */
+  /** How long a phone takes between delivery and reading, milliseconds; 0 by default. */
   readDelayMs: number
-  /** Peer messages (app-state key, history) after the first login. */
+  /** Peer messages (app-state key, history) after the first login; on by default. */
   sendsHistory: boolean
-  /** Phones ask for a retry of what they cannot decrypt. */
+  /** Phones ask for a retry of what they cannot decrypt; on by default. */
   asksRetry: boolean
-  /** Keeps the books; off for benchmarks with many messages. */
+  /** Keeps the two books; on by default, off for benchmarks with many messages. */
   keepsBooks: boolean
 }
 
@@ -170,7 +175,9 @@ export interface WireEntry {
   children: string[]
 }
 
+/** Totals since the start, except for the connections. */
 export interface Counters {
+  /** Open now. */
   connections: number
   logins: number
   messagesFromCompanions: number
@@ -179,6 +186,7 @@ export interface Counters {
   receipts: number
   retryReceipts: number
   acks: number
+  /** Queries by namespace, type and first child, such as `usync/get/usync`. */
   iqs: Record<string, number>
 }
 

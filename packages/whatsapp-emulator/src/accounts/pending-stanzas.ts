@@ -1,0 +1,63 @@
+import { dropOldest } from '../books/drop-oldest.ts'
+import type { BinaryNode } from '../wire/nodes.ts'
+
+const CAPACITY = 100_000
+
+interface PendingStanza {
+  node: BinaryNode
+  /**
+   * Refusals to pass over. A companion that cannot decrypt a message asks for a retry and refuses the message; when the
+   * refusal arrives, the repeated message stands here already and is not the one that it means.
+   */
+  refusalsToIgnore: number
+}
+
+/** The stanza that an answer means. `partner` is the number that it came from, `''` for the server. */
+export interface StanzaReference {
+  tag: string
+  id: string
+  partner: string
+  /** The stanza's `type`; of no account for messages. */
+  type?: string | undefined
+}
+
+/** What a companion was sent, or will be when it connects, and has not acknowledged yet: WhatsApp's offline queue. */
+export class PendingStanzas {
+  #stanzas: Map<string, PendingStanza> | undefined
+
+  get size(): number {
+    return this.#stanzas?.size ?? 0
+  }
+
+  /** Adds a stanza at the end; the oldest makes room when the queue is full. */
+  add(reference: StanzaReference, node: BinaryNode, refusalsToIgnore = 0): void {
+    this.#stanzas ??= new Map()
+    const key = keyOf(reference)
+    this.#stanzas.delete(key)
+    this.#stanzas.set(key, { node, refusalsToIgnore })
+    if (this.#stanzas.size > CAPACITY) dropOldest(this.#stanzas)
+  }
+
+  /** Returns whether the stanza was pending. */
+  settle(reference: StanzaReference): boolean {
+    const isSettled = this.#stanzas?.delete(keyOf(reference)) ?? false
+    if (!this.size) this.#stanzas = undefined
+    return isSettled
+  }
+
+  /** As `settle`, for an acknowledgement that says that the companion cannot use the stanza. */
+  refuse(reference: StanzaReference): boolean {
+    const stanza = this.#stanzas?.get(keyOf(reference))
+    if (!stanza?.refusalsToIgnore) return this.settle(reference)
+    stanza.refusalsToIgnore--
+    return false
+  }
+
+  *[Symbol.iterator](): Iterator<BinaryNode> {
+    for (const { node } of this.#stanzas?.values() ?? []) yield node
+  }
+}
+
+function keyOf({ tag, id, partner, type }: StanzaReference): string {
+  return `${tag} ${id} ${partner} ${tag === 'message' ? '' : (type ?? '')}`
+}
