@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { cursor, pageSize } from './common.ts'
+import { cursor, id, pageSize } from './common.ts'
 
 /** One page of a list. */
 export const list = <Item extends z.ZodType>(item: Item) =>
@@ -13,7 +13,10 @@ export interface List<Item> {
   next: string | null
 }
 
+/** Of lists that are in the order of their items' making. */
+export const itemCursor = id.describe('`next` of the page before.')
+
 export const pageQuery = z.strictObject({
   limit: pageSize(200, 50),
-  cursor: cursor.optional().describe('`next` of the page before.'),
+  cursor: itemCursor.optional(),
 })

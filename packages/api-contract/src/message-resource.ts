@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { cursor, id, moment, pageSize, phone } from './common.ts'
+import { id, moment, pageSize, phone } from './common.ts'
+import { itemCursor } from './list.ts'
 import {
   MAX_TEXT_LENGTH,
   MESSAGE_MODEL_VERSION,
@@ -93,6 +94,6 @@ export const messageQuery = z.strictObject({
   sessionId: id.optional().describe('Only messages of this session.'),
   contactId: id.optional().describe('Only the chat with this contact.'),
   limit: pageSize(200, 50),
-  cursor: cursor.optional().describe('`next` of the page before.'),
+  cursor: itemCursor.optional(),
 })
 export type MessageQuery = z.infer<typeof messageQuery>

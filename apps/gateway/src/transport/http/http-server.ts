@@ -47,6 +47,8 @@ const REQUEST_TIMEOUT_MS = 30_000
 const HANDLER_TIMEOUT_MS = 30_000
 /** Longer than the usual 60 s of load balancers, which must be the ones to close an idle connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
+/** How long requests may go on once the server is told to close; then their connections are cut. */
+const CLOSE_GRACE_MS = 5_000
 const MAX_HEADER_BYTES = 16 * 1024
 
 /** An id of the wrong form names nothing; every other invalid value is said field by field. */
@@ -81,6 +83,7 @@ export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: 
   server.setValidatorCompiler(validatorCompiler)
   server.setSerializerCompiler(serializerCompiler)
 
+  boundClosing(server)
   answerProblems(server)
   addSecurityHeaders(server)
   logRequests(server)
@@ -98,4 +101,12 @@ export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: 
     eventRoutes(server, services)
   })
   return server
+}
+
+/** A connection that stays open, or was opened and never used, must not keep the process from ending. */
+function boundClosing(server: HttpServer): void {
+  server.addHook('preClose', async () => {
+    const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS)
+    server.server.once('close', () => clearTimeout(cut))
+  })
 }

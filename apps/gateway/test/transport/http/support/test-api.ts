@@ -1,0 +1,105 @@
+import { createLog } from '#src/log.ts'
+import { Companies } from '#src/services/companies/companies.ts'
+import { EventFeed } from '#src/services/events/event-feed.ts'
+import { MessageReader } from '#src/services/messages/message-reader.ts'
+import { Outbox } from '#src/services/outbox/outbox.ts'
+import { OPERATOR } from '#src/services/security/actor.ts'
+import { ApiKeys } from '#src/services/security/api-keys.ts'
+import { createHttpServer } from '#src/transport/http/http-server.ts'
+import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
+import { ScriptedSessions } from './scripted-sessions.ts'
+
+const DEFAULT_MAX_BODY_BYTES = 524_288
+
+export interface Answer {
+  status: number
+  headers: Headers
+  /** The body as JSON, or as text when it is none. */
+  body: Record<string, unknown> & { items: Record<string, unknown>[] }
+  text: string
+}
+
+export interface Call {
+  key?: string
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sent as it is. */
+  body?: string | Uint8Array<ArrayBuffer>
+  headers?: Record<string, string>
+}
+
+/** The HTTP API on a real port over a real database; only the sessions are scripted. */
+export interface TestApi extends AsyncDisposable {
+  readonly url: string
+  readonly database: TestDatabase
+  readonly sessions: ScriptedSessions
+  readonly apiKeys: ApiKeys
+  readonly platformKey: string
+  readonly log: readonly string[]
+  /** What `/ready` is told. */
+  readonly health: Record<string, boolean>
+  call(method: string, path: string, call?: Call): Promise<Answer>
+  /** A new company with its key. */
+  createCompany(name?: string): Promise<{ id: string; key: string }>
+}
+
+export async function startTestApi(options: { maxBodyBytes?: number } = {}): Promise<TestApi> {
+  const database = await createTestDatabase()
+  const sessions = new ScriptedSessions(database.database)
+  const apiKeys = new ApiKeys(database.database)
+  const lines: string[] = []
+  const log = createLog({ level: 'trace', to: { write: (line) => lines.push(line) } })
+  const health: Record<string, boolean> = { database: true }
+  const outbox = new Outbox({ database: database.database, log })
+  const server = createHttpServer(
+    {
+      apiKeys,
+      companies: new Companies({ database: database.database, keyRing: database.keyRing }),
+      sessions,
+      outbox,
+      messages: new MessageReader(database.database),
+      events: new EventFeed(database.database),
+      health: { check: async () => health },
+    },
+    { log, maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES },
+  )
+  const platformKey = await apiKeys.createFirstPlatformKey()
+  if (platformKey === undefined) throw new Error('The database is not new.')
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+
+  return {
+    url,
+    database,
+    sessions,
+    apiKeys,
+    platformKey,
+    log: lines,
+    health,
+    async call(method, path, { key, json, body, headers = {} } = {}) {
+      const response = await fetch(`${url}${path}`, {
+        method,
+        headers: {
+          ...(key !== undefined && { authorization: `Bearer ${key}` }),
+          ...(json !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json !== undefined && { body: JSON.stringify(json) }),
+        ...(body !== undefined && { body }),
+        redirect: 'manual',
+      })
+      const text = await response.text()
+      const isJson = /json/.test(response.headers.get('content-type') ?? '')
+      return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : {} }
+    },
+    async createCompany(name) {
+      const id = await database.createCompany(name)
+      const { key } = await apiKeys.create(id, { name: 'test' }, OPERATOR)
+      return { id, key }
+    },
+    async [Symbol.asyncDispose]() {
+      await server.close()
+      await outbox[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}
