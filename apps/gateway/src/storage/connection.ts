@@ -34,17 +34,26 @@ export function connectionConfig(
   settings: Readonly<Record<string, string>> = {},
 ): ClientConfig {
   const all = { ...(role && { role }), timezone: 'UTC', ...settings }
+  const ours = Object.entries(all).map(([name, value]) => `-c ${name}=${value}`)
+  const { connectionString, options } = withoutOptions(url)
   return {
-    connectionString: url,
+    connectionString,
     application_name: 'frontdesk',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    options: Object.entries(all)
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
+    options: [...options, ...ours].join(' '),
     types: customTypes,
   }
+}
+
+/** Options in the URL would take the place of ours, the role among them; so they are put before ours. */
+function withoutOptions(url: string): { connectionString: string; options: string[] } {
+  if (!/[?&]options=/.test(url)) return { connectionString: url, options: [] }
+  const parsed = new URL(url)
+  const options = parsed.searchParams.getAll('options')
+  parsed.searchParams.delete('options')
+  return { connectionString: parsed.href, options }
 }
 
 /**

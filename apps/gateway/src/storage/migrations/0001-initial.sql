@@ -241,7 +241,7 @@ grant insert on event, audit_entry to frontdesk_api;
 -- Partitions belong to the owner of the tables; the worker has them made and dropped through these functions. Days are
 -- days of UTC. Rows that the default partition took meanwhile move into the new one.
 create function create_event_partitions(first_day date, last_day date) returns integer
-  language plpgsql security definer set search_path from current as $$
+  language plpgsql security definer as $$
 declare
   day date;
   partition_name text;
@@ -266,7 +266,7 @@ end
 $$;
 
 create function drop_event_partitions(before_day date) returns integer
-  language plpgsql security definer set search_path from current as $$
+  language plpgsql security definer as $$
 declare
   partition_name text;
   dropped integer := 0;
@@ -283,5 +283,12 @@ begin
 end
 $$;
 
+-- They run with the owner's rights: no table of the caller's may stand in for ours.
+do $$
+begin
+  execute format('alter function create_event_partitions set search_path = %I, pg_temp', current_schema());
+  execute format('alter function drop_event_partitions set search_path = %I, pg_temp', current_schema());
+end
+$$;
 revoke all on function create_event_partitions, drop_event_partitions from public;
 grant execute on function create_event_partitions, drop_event_partitions to frontdesk_worker;

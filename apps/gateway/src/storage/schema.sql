@@ -1,0 +1,356 @@
+-- The whole schema as the migrations make it, for reading. A test holds it against them; after a change to them it is
+-- written anew by: npx vitest run apps/gateway/test/storage/schema.test.ts --update
+create table api_key (
+  id uuid not null,
+  company_id uuid,
+  name text not null,
+  hash bytea not null,
+  hint text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_key_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint api_key_hash_key UNIQUE (hash),
+  constraint api_key_pkey PRIMARY KEY (id)
+);
+
+create table audit_entry (
+  id bigint not null generated always as identity,
+  company_id uuid,
+  api_key_id uuid,
+  action text not null,
+  subject_id uuid,
+  detail jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  constraint audit_entry_pkey PRIMARY KEY (id)
+);
+
+create table company (
+  id uuid not null,
+  name text not null,
+  settings jsonb not null default '{}'::jsonb,
+  data_key bytea not null,
+  created_at timestamp with time zone not null default now(),
+  constraint company_pkey PRIMARY KEY (id)
+);
+
+create table contact (
+  id uuid not null,
+  company_id uuid not null,
+  name text,
+  merged_into uuid,
+  created_at timestamp with time zone not null default now(),
+  constraint contact_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint contact_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contact(id),
+  constraint contact_pkey PRIMARY KEY (id)
+);
+
+create table contact_alias (
+  company_id uuid not null,
+  kind text not null,
+  value text not null,
+  contact_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint contact_alias_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint contact_alias_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id) ON DELETE CASCADE,
+  constraint contact_alias_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'lid'::text]))),
+  constraint contact_alias_pkey PRIMARY KEY (company_id, kind, value)
+);
+
+create table event (
+  id bigint not null generated always as identity,
+  transaction xid8 not null default pg_current_xact_id(),
+  company_id uuid not null,
+  type text not null,
+  session_id uuid,
+  subject_id uuid,
+  data jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now()
+) partition by RANGE (created_at);
+
+create table event_default partition of event DEFAULT (
+  id bigint not null generated always as identity,
+  transaction xid8 not null default pg_current_xact_id(),
+  company_id uuid not null,
+  type text not null,
+  session_id uuid,
+  subject_id uuid,
+  data jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now()
+);
+
+create table journal (
+  session_id uuid not null,
+  ciphertext_hash bytea not null,
+  plaintext bytea not null,
+  created_at timestamp with time zone not null default now(),
+  constraint journal_pkey PRIMARY KEY (session_id, ciphertext_hash),
+  constraint journal_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+
+create table message (
+  id uuid not null,
+  company_id uuid not null,
+  session_id uuid not null,
+  contact_id uuid not null,
+  direction text not null,
+  origin text not null,
+  whatsapp_id text not null,
+  status text not null,
+  content jsonb not null,
+  raw bytea,
+  envelope jsonb,
+  ciphertext_hash bytea,
+  turn_id uuid,
+  is_answerable boolean not null default false,
+  idempotency_key text,
+  request_hash bytea,
+  attempts smallint not null default 0,
+  next_attempt_at timestamp with time zone,
+  error_code text,
+  created_at timestamp with time zone not null default now(),
+  sent_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  read_at timestamp with time zone,
+  constraint message_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint message_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
+  constraint message_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
+  constraint message_origin_check CHECK ((origin = ANY (ARRAY['customer'::text, 'api'::text, 'responder'::text, 'phone'::text]))),
+  constraint message_pkey PRIMARY KEY (id),
+  constraint message_session_id_direction_whatsapp_id_contact_id_key UNIQUE (session_id, direction, whatsapp_id, contact_id),
+  constraint message_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
+  constraint message_status_check CHECK ((status = ANY (ARRAY['received'::text, 'queued'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'played'::text, 'failed'::text]))),
+  constraint message_turn_id_fkey FOREIGN KEY (turn_id) REFERENCES turn(id)
+) with (fillfactor=80);
+
+create table node (
+  id uuid not null,
+  incarnation bigint not null,
+  seen_at timestamp with time zone not null default now(),
+  constraint node_pkey PRIMARY KEY (id)
+);
+
+create table platform (
+  only_row boolean not null default true,
+  environment text not null,
+  master_key_check bytea not null,
+  created_at timestamp with time zone not null default now(),
+  constraint platform_environment_check CHECK ((environment = ANY (ARRAY['whatsapp'::text, 'emulator'::text]))),
+  constraint platform_only_row_check CHECK (only_row),
+  constraint platform_pkey PRIMARY KEY (only_row)
+);
+
+create table schema_migration (
+  version integer not null,
+  name text not null,
+  checksum text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint schema_migration_pkey PRIMARY KEY (version)
+);
+
+create table session (
+  id uuid not null,
+  company_id uuid not null,
+  name text not null,
+  provider text not null,
+  is_wanted boolean not null default false,
+  state text not null default 'created'::text,
+  reason text,
+  state_since timestamp with time zone not null default now(),
+  linked_at timestamp with time zone,
+  phone text,
+  lid text,
+  created_at timestamp with time zone not null default now(),
+  constraint session_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_company_id_name_key UNIQUE (company_id, name),
+  constraint session_pkey PRIMARY KEY (id),
+  constraint session_provider_check CHECK ((provider = 'baileys'::text)),
+  constraint session_state_check CHECK ((state = ANY (ARRAY['created'::text, 'linking'::text, 'connecting'::text, 'online'::text, 'reconnecting'::text, 'paused'::text, 'logged_out'::text, 'banned'::text, 'conflict'::text, 'failed'::text])))
+);
+
+create table session_lease (
+  session_id uuid not null,
+  company_id uuid not null,
+  node_id uuid not null,
+  epoch bigint not null default 1,
+  constraint session_lease_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_lease_pkey PRIMARY KEY (session_id),
+  constraint session_lease_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+) with (fillfactor=70);
+
+create table signal_key (
+  session_id uuid not null,
+  kind smallint not null,
+  id text not null,
+  value bytea not null,
+  constraint signal_key_pkey PRIMARY KEY (session_id, kind, id),
+  constraint signal_key_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+) with (fillfactor=80);
+
+create table turn (
+  id uuid not null,
+  company_id uuid not null,
+  session_id uuid not null,
+  contact_id uuid not null,
+  state text not null default 'open'::text,
+  responder text,
+  error_code text,
+  created_at timestamp with time zone not null default now(),
+  closed_at timestamp with time zone,
+  constraint turn_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint turn_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
+  constraint turn_pkey PRIMARY KEY (id),
+  constraint turn_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
+  constraint turn_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'unanswered'::text])))
+);
+
+
+alter table signal_key alter column value set storage external;
+
+CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
+CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
+CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
+CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
+CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
+CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
+CREATE INDEX journal_age ON public.journal USING brin (created_at);
+CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id, id);
+CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphertext_hash) WHERE (ciphertext_hash IS NOT NULL);
+CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
+CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
+CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
+CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
+CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
+
+CREATE OR REPLACE FUNCTION public.create_event_partitions(first_day date, last_day date)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  day date;
+  partition_name text;
+  created integer := 0;
+begin
+  for day in select first_day + n from generate_series(0, last_day - first_day) n loop
+    partition_name := 'event_' || to_char(day, 'YYYYMMDD');
+    continue when to_regclass(partition_name) is not null;
+    execute format('create table %I (like event including defaults including constraints)', partition_name);
+    execute format('alter table %I enable row level security', partition_name);
+    lock table event_default in access exclusive mode;
+    execute format(
+      'with moved as (delete from event_default where created_at >= %L and created_at < %L returning *) insert into %I select * from moved',
+      day || ' 00:00:00+00', (day + 1) || ' 00:00:00+00', partition_name);
+    execute format(
+      'alter table event attach partition %I for values from (%L) to (%L)',
+      partition_name, day || ' 00:00:00+00', (day + 1) || ' 00:00:00+00');
+    created := created + 1;
+  end loop;
+  return created;
+end
+$function$
+;
+CREATE OR REPLACE FUNCTION public.current_company()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+RETURN (NULLIF(current_setting('frontdesk.company'::text, true), ''::text))::uuid
+;
+CREATE OR REPLACE FUNCTION public.drop_event_partitions(before_day date)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  partition_name text;
+  dropped integer := 0;
+begin
+  for partition_name in
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'event'::regclass and c.relname ~ '^event_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < before_day
+  loop
+    execute format('drop table %I', partition_name);
+    dropped := dropped + 1;
+  end loop;
+  delete from event_default where created_at < before_day::timestamp at time zone 'UTC';
+  return dropped;
+end
+$function$
+;
+
+create role frontdesk_api nologin nosuperuser nobypassrls;
+create role frontdesk_worker nologin nosuperuser nobypassrls;
+
+alter table api_key enable row level security;
+alter table audit_entry enable row level security;
+alter table company enable row level security;
+alter table contact enable row level security;
+alter table contact_alias enable row level security;
+alter table event enable row level security;
+alter table event_default enable row level security;
+alter table journal enable row level security;
+alter table message enable row level security;
+alter table node enable row level security;
+alter table platform enable row level security;
+alter table schema_migration enable row level security;
+alter table session enable row level security;
+alter table session_lease enable row level security;
+alter table signal_key enable row level security;
+alter table turn enable row level security;
+
+create policy company on api_key for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on api_key for all to frontdesk_worker using (true) with check (true);
+create policy company on audit_entry for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on audit_entry for all to frontdesk_worker using (true) with check (true);
+create policy company on company for all to frontdesk_api using ((id = current_company())) with check ((id = current_company()));
+create policy worker on company for all to frontdesk_worker using (true) with check (true);
+create policy company on contact for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on contact for all to frontdesk_worker using (true) with check (true);
+create policy company on contact_alias for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on contact_alias for all to frontdesk_worker using (true) with check (true);
+create policy company on event for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on event for all to frontdesk_worker using (true) with check (true);
+create policy worker on journal for all to frontdesk_worker using (true) with check (true);
+create policy company on message for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on message for all to frontdesk_worker using (true) with check (true);
+create policy worker on node for all to frontdesk_worker using (true) with check (true);
+create policy worker on platform for all to frontdesk_worker using (true) with check (true);
+create policy company on session for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on session for all to frontdesk_worker using (true) with check (true);
+create policy worker on session_lease for all to frontdesk_worker using (true) with check (true);
+create policy worker on signal_key for all to frontdesk_worker using (true) with check (true);
+create policy company on turn for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on turn for all to frontdesk_worker using (true) with check (true);
+
+grant insert, select, update on api_key to frontdesk_api;
+grant delete, insert, select, update on api_key to frontdesk_worker;
+grant insert, select on audit_entry to frontdesk_api;
+grant insert, select on audit_entry to frontdesk_worker;
+grant delete, insert, select, update on company to frontdesk_worker;
+grant insert, select, update on contact to frontdesk_api;
+grant delete, insert, select, update on contact to frontdesk_worker;
+grant insert, select, update on contact_alias to frontdesk_api;
+grant delete, insert, select, update on contact_alias to frontdesk_worker;
+grant insert, select on event to frontdesk_api;
+grant insert, select on event to frontdesk_worker;
+grant delete, insert, select, update on journal to frontdesk_worker;
+grant select on message to frontdesk_api;
+grant delete, insert, select, update on message to frontdesk_worker;
+grant delete, insert, select, update on node to frontdesk_worker;
+grant insert, select on platform to frontdesk_worker;
+grant insert, select, update on session to frontdesk_api;
+grant delete, insert, select, update on session to frontdesk_worker;
+grant delete, insert, select, update on session_lease to frontdesk_worker;
+grant delete, insert, select, update on signal_key to frontdesk_worker;
+grant select on turn to frontdesk_api;
+grant delete, insert, select, update on turn to frontdesk_worker;
+
+grant select (id, name, settings, created_at) on company to frontdesk_api;
+grant update (name, settings) on company to frontdesk_api;
+
+grant execute on function create_event_partitions(date,date) to frontdesk_worker;
+grant execute on function current_company() to public;
+grant execute on function drop_event_partitions(date) to frontdesk_worker;
