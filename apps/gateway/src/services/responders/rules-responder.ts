@@ -1,4 +1,5 @@
 import type { RulesResponderSettings } from '@frontdesk/api-contract'
+import { isBlank, sanitizeText } from '#src/model/text.ts'
 import { composeAnswer } from './compose-answer.ts'
 import { KeywordIndex } from './keyword-index.ts'
 import type { Answer, Responder } from './responder.ts'
@@ -44,8 +45,8 @@ export function createRulesResponder(settings: RulesResponderSettings): Responde
       const texts = turn.messages.flatMap(({ content }) =>
         content.kind === 'text' ? [content.text.slice(0, READ_LENGTH)] : [],
       )
-      const text = texts.length === 0 ? undefined : answerTo(texts)
-      return { messages: text === undefined ? [] : [{ kind: 'text', text }] }
+      const text = sanitizeText((texts.length === 0 ? undefined : answerTo(texts)) ?? '')
+      return { messages: isBlank(text) ? [] : [{ kind: 'text', text }] }
     },
   }
 }

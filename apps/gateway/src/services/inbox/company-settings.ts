@@ -1,0 +1,83 @@
+import { companySettings, type ResponderSettings } from '@frontdesk/api-contract'
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import type { Database } from '#src/storage/database.ts'
+import { readCompanySettings } from '#src/storage/turns.ts'
+import type { BatchingSettings } from './batch.ts'
+
+/** How soon a change of settings is noticed, milliseconds. */
+const FRESH_MS = 1000
+const MAX_COMPANIES = 10_000
+
+/** A company's settings with the deployment's in place of what the company left out. */
+export interface EffectiveSettings {
+  batching: BatchingSettings
+  /** The same object until it changes. */
+  responder: ResponderSettings
+}
+
+interface Known {
+  json: string
+  settings: EffectiveSettings
+}
+
+export interface CompanySettingsOptions {
+  database: Database
+  /** What holds for a company that has not set it. */
+  defaults: { batching: BatchingSettings }
+  log: Logger
+}
+
+/** What the inbox needs to know of companies' settings, read from the database at most once a second for each. */
+export class CompanySettingsReader {
+  readonly #options: CompanySettingsOptions
+  readonly #known = new LRUCache<string, Known>({ max: MAX_COMPANIES })
+  readonly #fresh = new LRUCache<string, Promise<EffectiveSettings>>({ max: MAX_COMPANIES, ttl: FRESH_MS })
+
+  constructor(options: CompanySettingsOptions) {
+    this.#options = options
+  }
+
+  /** Rejects when the database does. */
+  of(companyId: string): Promise<EffectiveSettings> {
+    const fresh = this.#fresh.get(companyId)
+    if (fresh !== undefined) return fresh
+    const reading = this.#read(companyId)
+    this.#fresh.set(companyId, reading)
+    // Whoever waits for it sees the failure; the next one reads again.
+    reading.catch(() => this.#fresh.delete(companyId))
+    return reading
+  }
+
+  /** The settings as they were last known, for what cannot wait for the database. */
+  lastKnown(companyId: string): EffectiveSettings {
+    return this.#known.get(companyId)?.settings ?? this.#effective({})
+  }
+
+  /** Makes a change that was made in this process count at once. */
+  forget(companyId: string): void {
+    this.#fresh.delete(companyId)
+  }
+
+  async #read(companyId: string): Promise<EffectiveSettings> {
+    const stored = await readCompanySettings(companyId, this.#options.database.worker)
+    const json = JSON.stringify(stored)
+    const known = this.#known.get(companyId)
+    if (known?.json === json) return known.settings
+    const parsed = companySettings.safeParse(stored)
+    if (!parsed.success) {
+      // Only another version of the program can have stored them: nobody is answered wrongly meanwhile.
+      this.#options.log.error({ companyId }, "The company's settings cannot be read; nobody answers for it.")
+    }
+    const settings = this.#effective(parsed.data ?? {})
+    this.#known.set(companyId, { json, settings })
+    return settings
+  }
+
+  #effective({ batching, responder }: ReturnType<typeof companySettings.parse>): EffectiveSettings {
+    const { defaults } = this.#options
+    const quietMs = batching?.quietMs ?? defaults.batching.quietMs
+    const maxMs = batching?.maxMs ?? defaults.batching.maxMs
+    return { batching: { quietMs, maxMs }, responder: responder ?? { kind: 'none' } }
+  }
+}

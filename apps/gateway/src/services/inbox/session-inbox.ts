@@ -1,0 +1,205 @@
+import { isAnswerable } from '#src/model/answerable.ts'
+import { newId } from '#src/model/ids.ts'
+import type { ReceivedMessage } from '#src/model/session-store.ts'
+import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
+import type { Lanes } from '#src/services/lanes/lanes.ts'
+import type { Database } from '#src/storage/database.ts'
+import type { Lease } from '#src/storage/leases.ts'
+import { listOpenTurns, listWaitingChats } from '#src/storage/turns.ts'
+import { type Batch, batchClosesAtMs, joinBatch } from './batch.ts'
+import type { CompanySettingsReader } from './company-settings.ts'
+import { type TurnChat, TurnJob, type TurnTools } from './turn-job.ts'
+
+/** Chats with work that a session holds in memory; the others wait in the database until these are done. */
+const MAX_CHATS = 2000
+
+/** A session that this process owns, as far as the inbox needs to know it. */
+export interface InboxSession {
+  /** Stands in every write: what a stale owner writes is refused. */
+  lease: Lease
+}
+
+/** One contact's chat while messages wait for a turn or are in one. The rows are the truth; this says when to look. */
+interface Chat {
+  contactId: string
+  /** Whose messages belong to it: the contact, and those merged into it while their messages were on their way. */
+  contactIds: Set<string>
+  /** Messages that no turn has taken yet. */
+  batch: Batch | undefined
+  /** Whether the batch's end is awaited, or its turn stands in the lane. */
+  state: 'idle' | 'timing' | 'due'
+  timer: NodeJS.Timeout | undefined
+  /** Turns in the lane. */
+  turns: number
+}
+
+/** The chats of one session that have work: collects bursts and puts a turn for each into the chat's lane. */
+export class SessionInbox {
+  readonly #lease: Lease
+  readonly #tools: TurnTools
+  readonly #settings: CompanySettingsReader
+  readonly #lanes: Lanes<TurnJob>
+  readonly #maxChats: number
+  readonly #chats = new Map<string, Chat>()
+  readonly #ending = new AbortController()
+  /** More chats wait in the database than are held here. */
+  #isOverfull = false
+
+  constructor(
+    { lease }: InboxSession,
+    tools: TurnTools,
+    settings: CompanySettingsReader,
+    lanes: Lanes<TurnJob>,
+    maxChats = MAX_CHATS,
+  ) {
+    this.#lease = lease
+    this.#tools = tools
+    this.#settings = settings
+    this.#lanes = lanes
+    this.#maxChats = maxChats
+  }
+
+  /** Aborted when the session is no longer ours. */
+  get signal(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  /** How many chats have work that is known here. */
+  get chatCount(): number {
+    return this.#chats.size
+  }
+
+  receive(messages: readonly ReceivedMessage[]): void {
+    const nowMs = Date.now()
+    for (const message of messages) {
+      if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], nowMs)
+    }
+  }
+
+  /** Takes up what an earlier owner has left: open turns first, then the waiting messages as if they came now. */
+  async resume(): Promise<void> {
+    const { companyId, sessionId } = this.#lease
+    const openTurns = await this.#persistently((db) => listOpenTurns(companyId, db, sessionId))
+    for (const { id, contactId } of openTurns ?? []) this.#take(this.#chatOf(contactId), { id, isOpen: true })
+    await this.#takeUpWaiting()
+  }
+
+  /** A message waits in the chat since `atMs`. */
+  arrive(contactId: string, contactIds: Iterable<string>, atMs: number): void {
+    if (this.signal.aborted) return
+    if (!this.#chats.has(contactId) && this.#chats.size >= this.#maxChats) {
+      this.#isOverfull = true
+      return
+    }
+    const chat = this.#chatOf(contactId)
+    for (const each of contactIds) chat.contactIds.add(each)
+    // A database whose clock is ahead must not keep a customer waiting.
+    chat.batch = joinBatch(chat.batch, Math.min(atMs, Date.now()))
+    if (chat.state !== 'idle') return
+    chat.state = 'timing'
+    void this.#time(chat)
+  }
+
+  /** Forgets everything and calls the responders off. The rows remain for the next owner. */
+  end(): void {
+    this.#ending.abort(new Error('The session has another owner, or none.'))
+    for (const chat of this.#chats.values()) clearTimeout(chat.timer)
+    this.#chats.clear()
+    this.#lanes.drop(this.#lease.companyId, (job) => job.signal === this.signal)
+  }
+
+  async #takeUpWaiting(): Promise<void> {
+    const { companyId, sessionId } = this.#lease
+    const waiting = await this.#persistently((db) => listWaitingChats(companyId, db, sessionId, this.#maxChats))
+    if (waiting === undefined) return
+    this.#isOverfull = waiting.length === this.#maxChats
+    for (const { contactId, contactIds, firstAt, lastAt } of waiting) {
+      this.arrive(contactId, contactIds, firstAt.getTime())
+      this.arrive(contactId, contactIds, lastAt.getTime())
+    }
+  }
+
+  /** Reads until it succeeds; undefined once the session has ended. */
+  async #persistently<T>(read: (db: Database['worker']) => Promise<T>): Promise<T | undefined> {
+    for (let attempt = 1; !this.signal.aborted; attempt += 1) {
+      try {
+        const result = await read(this.#tools.database.worker)
+        return this.signal.aborted ? undefined : result
+      } catch (err) {
+        this.#tools.log.warn(
+          { err, sessionId: this.#lease.sessionId },
+          'Waiting messages could not be read; trying again.',
+        )
+        await pause(backoffMs(attempt, { firstMs: 250, maxMs: 10_000 }), this.signal)
+      }
+    }
+    return undefined
+  }
+
+  #chatOf(contactId: string): Chat {
+    let chat = this.#chats.get(contactId)
+    if (chat === undefined) {
+      chat = {
+        contactId,
+        contactIds: new Set([contactId]),
+        batch: undefined,
+        state: 'idle',
+        timer: undefined,
+        turns: 0,
+      }
+      this.#chats.set(contactId, chat)
+    }
+    return chat
+  }
+
+  /** Waits for the batch's end, which every message can put off, and then has it answered. */
+  async #time(chat: Chat): Promise<void> {
+    const { batching } = await this.#settings
+      .of(this.#lease.companyId)
+      // The turn itself will try the database again, and say so if it fails.
+      .catch(() => this.#settings.lastKnown(this.#lease.companyId))
+    if (this.signal.aborted || chat.batch === undefined) return
+    const waitMs = batchClosesAtMs(chat.batch, batching) - Date.now()
+    if (waitMs <= 0) {
+      chat.state = 'due'
+      this.#take(chat, { id: newId(), isOpen: false })
+    } else {
+      chat.timer = setTimeout(() => void this.#time(chat), waitMs)
+    }
+  }
+
+  #take(chat: Chat, turn: { id: string; isOpen: boolean }): void {
+    chat.turns += 1
+    const turnChat: TurnChat = {
+      lease: this.#lease,
+      contactId: chat.contactId,
+      signal: this.signal,
+      begins: () => this.#begin(chat),
+      moreWaits: (contactId, contactIds, sinceMs) => this.arrive(contactId, contactIds, sinceMs),
+      ended: () => this.#leave(chat),
+      leaseLost: () => this.end(),
+    }
+    const { companyId, sessionId } = this.#lease
+    this.#lanes.add(companyId, `${sessionId}/${chat.contactId}`, new TurnJob(this.#tools, turnChat, turn))
+  }
+
+  /** What comes from now on is the next burst, unless the turn finds it stored already. */
+  #begin(chat: Chat): { contactIds: string[]; firstAtMs: number } {
+    const firstAtMs = chat.batch?.firstAtMs ?? Date.now()
+    if (chat.state === 'due') {
+      chat.state = 'idle'
+      chat.batch = undefined
+    }
+    return { contactIds: [...chat.contactIds], firstAtMs }
+  }
+
+  #leave(chat: Chat): void {
+    chat.turns -= 1
+    if (chat.turns > 0 || chat.batch !== undefined || this.signal.aborted) return
+    this.#chats.delete(chat.contactId)
+    if (this.#isOverfull && this.#chats.size <= this.#maxChats / 2) {
+      this.#isOverfull = false
+      void this.#takeUpWaiting()
+    }
+  }
+}

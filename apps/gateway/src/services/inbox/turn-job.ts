@@ -1,0 +1,144 @@
+import type { OutgoingContent } from '@frontdesk/api-contract'
+import type { Logger } from 'pino'
+import { MAX_ANSWER_AGE_MS } from '#src/model/answerable.ts'
+import { newId } from '#src/model/ids.ts'
+import type { QueuedMessage } from '#src/model/queued-message.ts'
+import type { Turn } from '#src/model/turn.ts'
+import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
+import { backoffMs } from '#src/services/lanes/backoff.ts'
+import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
+import type { Database } from '#src/storage/database.ts'
+import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
+import { closeTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
+import type { NamedAnswer, TurnAnswerer } from './turn-answerer.ts'
+
+/** Messages that one turn takes. What a longer burst leaves makes the next turn. */
+const MAX_TURN_MESSAGES = 50
+const RETRY = { firstMs: 250, maxMs: 30_000 }
+
+export interface TurnTools {
+  database: Database
+  answerer: TurnAnswerer
+  /** Where answers go: it is told what has been committed. */
+  outbox: {
+    enqueue(sessionId: string, messages: readonly QueuedMessage[]): void
+    /** Something may have been committed that it was not told of. */
+    refresh(sessionId: string): void
+  }
+  log: Logger
+}
+
+/** The chat that a turn belongs to. */
+export interface TurnChat {
+  lease: Lease
+  contactId: string
+  /** Aborted when the session is no longer ours. */
+  signal: AbortSignal
+  /** The turn collects its messages now: whose, and since when the first one waits. */
+  begins(): { contactIds: readonly string[]; firstAtMs: number }
+  /** Messages wait that this turn leaves behind. */
+  moreWaits(contactId: string, contactIds: readonly string[], sinceMs: number): void
+  /** Nothing more will come of this turn here. */
+  ended(): void
+  leaseLost(): void
+}
+
+/**
+ * One turn from its opening to the answer in the outbox. Each step is one commit, and the next try goes on after the
+ * last step that is known to be done; whether an unknown one is done, the database says.
+ */
+export class TurnJob {
+  readonly #tools: TurnTools
+  readonly #chat: TurnChat
+  readonly #turnId: string
+  /** Whether the turn may be open already: left by an earlier owner, or by a commit of ours without an answer. */
+  #mayBeOpen: boolean
+  #failures = 0
+  #turn: Turn | undefined
+  #answer: NamedAnswer | undefined
+  #queued: QueuedMessage[] | undefined
+
+  constructor(tools: TurnTools, chat: TurnChat, turn: { id: string; isOpen: boolean }) {
+    this.#tools = tools
+    this.#chat = chat
+    this.#turnId = turn.id
+    this.#mayBeOpen = turn.isOpen
+  }
+
+  get signal(): AbortSignal {
+    return this.#chat.signal
+  }
+
+  /** One try. Never rejects. */
+  async run(): Promise<LaneOutcome> {
+    const { signal } = this.#chat
+    try {
+      if (!signal.aborted) await this.#advance()
+    } catch (err) {
+      if (err instanceof LeaseLostError) this.#chat.leaseLost()
+      if (!signal.aborted) {
+        this.#failures += 1
+        this.#tools.log.warn({ err, turnId: this.#turnId, failures: this.#failures }, 'A turn failed; trying again.')
+        return { againInMs: backoffMs(this.#failures, RETRY) }
+      }
+    }
+    this.#chat.ended()
+    return 'done'
+  }
+
+  async #advance(): Promise<void> {
+    this.#turn ??= await this.#open()
+    if (this.#turn === undefined) return
+    this.#answer ??= isTooLate(this.#turn)
+      ? { messages: [], responder: null, errorCode: 'answer_too_late' }
+      : await this.#tools.answerer.answer(this.#turn, this.#chat.signal)
+    await this.#close(this.#turn, this.#answer)
+  }
+
+  async #open(): Promise<Turn | undefined> {
+    const { database } = this.#tools
+    const { lease, contactId } = this.#chat
+    const { companyId, sessionId } = lease
+    if (this.#mayBeOpen) {
+      const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
+      if (turn !== undefined) return turn
+    }
+    const { contactIds, firstAtMs } = this.#chat.begins()
+    this.#mayBeOpen = true
+    const opening = { turnId: this.#turnId, sessionId, contactId, contactIds, limit: MAX_TURN_MESSAGES }
+    const [opened, turn] = await fenced(database, lease, async (db) => {
+      const opened = await openTurn(companyId, db, opening)
+      return [opened, opened.kind === 'opened' ? await readOpenTurn(companyId, db, this.#turnId) : undefined]
+    })
+    if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
+    if (opened.kind === 'opened' && opened.messageCount === MAX_TURN_MESSAGES) {
+      this.#chat.moreWaits(contactId, contactIds, firstAtMs)
+    }
+    return turn
+  }
+
+  async #close(turn: Turn, { messages, responder, errorCode }: NamedAnswer): Promise<void> {
+    const { database, outbox } = this.#tools
+    const { lease } = this.#chat
+    const { companyId, sessionId } = lease
+    this.#queued ??= messages.map((content) => queuedMessage(turn, content))
+    const closing = { turnId: turn.id, responder, messages: this.#queued, ...(errorCode && { errorCode }) }
+    const isClosed = await fenced(database, lease, (db) => closeTurn(companyId, db, closing))
+    if (isClosed) outbox.enqueue(sessionId, this.#queued)
+    else outbox.refresh(sessionId)
+  }
+}
+
+const isTooLate = ({ messages }: Turn): boolean =>
+  messages.every(({ sentAt }) => Date.now() - sentAt.getTime() > MAX_ANSWER_AGE_MS)
+
+const queuedMessage = ({ contact }: Turn, content: OutgoingContent): QueuedMessage => ({
+  id: newId(),
+  contactId: contact.id,
+  whatsappId: newWhatsAppId(),
+  to: { ...(contact.phone !== null && { phone: contact.phone }), ...(contact.lid !== null && { lid: contact.lid }) },
+  content,
+  attempts: 0,
+  nextAttemptAt: null,
+  createdAt: new Date(),
+})

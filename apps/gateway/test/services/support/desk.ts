@@ -1,0 +1,45 @@
+import type { CompanySettings } from '@frontdesk/api-contract'
+import { pino } from 'pino'
+import { newId } from '#src/model/ids.ts'
+import { Inbox } from '#src/services/inbox/inbox.ts'
+import { Outbox } from '#src/services/outbox/outbox.ts'
+import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import type { Database } from '#src/storage/database.ts'
+import { claimLease, type Lease } from '#src/storage/leases.ts'
+
+export const log = pino({ level: 'silent' })
+
+/** The services between the writer and the provider, as one process has them. Several make a process and its successors. */
+export interface Desk extends AsyncDisposable {
+  inbox: Inbox
+  outbox: Outbox
+  own(sessionId: string): Promise<Lease>
+}
+
+export function openDesk(database: Database, batching = { quietMs: 20, maxMs: 200 }): Desk {
+  const nodeId = newId()
+  const outbox = new Outbox({ database, log })
+  const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
+  const inbox = new Inbox({ database, outbox, urlGuard, batching, log })
+  return {
+    inbox,
+    outbox,
+    async own(sessionId) {
+      const lease = await claimLease(database, nodeId, sessionId)
+      await inbox.owned({ lease })
+      return lease
+    },
+    async [Symbol.asyncDispose]() {
+      await inbox[Symbol.asyncDispose]()
+      await outbox[Symbol.asyncDispose]()
+      await urlGuard[Symbol.asyncDispose]()
+    },
+  }
+}
+
+export const setSettings = (database: Database, companyId: string, settings: CompanySettings) =>
+  database.worker
+    .updateTable('company')
+    .set({ settings: JSON.stringify(settings) })
+    .where('id', '=', companyId)
+    .execute()
