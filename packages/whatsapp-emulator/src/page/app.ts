@@ -3,6 +3,8 @@ import { coalesce } from './coalesce.ts'
 import { type Place, phoneOf, readPlace, writePlace } from './place.ts'
 import { INITIAL_STATE, type State } from './state.ts'
 
+const REFRESH_MS = 15_000
+
 /** What a view can do besides drawing. */
 export interface App {
   readonly api: Api
@@ -67,6 +69,8 @@ export function startApp(draw: (app: App) => void): void {
       if (isLive) void refresh()
     },
   })
+  // Some things end without an event, such as typing that nobody stopped.
+  setInterval(() => void refresh(), REFRESH_MS)
   draw(app)
   void refresh()
 }

@@ -9,7 +9,7 @@ import { createNotice, type Notice } from './notice.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { Screen } from './phone.ts'
 import { displayNumber } from './phone-number.ts'
-import { messagesOf, phoneBy, type State } from './state.ts'
+import { messagesOf, nameOf, phoneBy } from './state.ts'
 
 /** The newest messages that are drawn; a chat of a benchmark holds thousands. */
 const MAX_MESSAGES = 400
@@ -44,7 +44,7 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
   const draw = keyedList<ChatRow, HTMLLIElement>(list, {
     key: (row) => row.key,
     create(row) {
-      if (row.kind !== 'failed') return createBubble(row, isOwn(row) ? 'You' : partnerName(app.state, chat.with))
+      if (row.kind !== 'failed') return createBubble(row, isOwn(row) ? 'You' : nameOf(app.state, chat.with, chat.phone))
       const { id } = row.entry
       return createFailedBubble(row.entry, {
         retry: () => andWriteOn(() => outgoing.retry(id)),
@@ -87,7 +87,7 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
     update(state) {
       const phone = phoneBy(state, chat.phone)
       const isTyping = phone.chats.find((other) => other.with === chat.with)?.isTyping ?? false
-      const name = partnerName(state, chat.with)
+      const name = nameOf(state, chat.with, chat.phone)
       setText(title.firstElementChild ?? title, name)
       setText(presence, isTyping ? 'typing…' : displayNumber(chat.with))
       setAttribute(log, 'aria-label', `Messages with ${name}`)
@@ -108,11 +108,6 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
 
 function isOwn(row: ChatRow): boolean {
   return row.kind === 'failed' || (row.kind === 'message' && row.message.fromMe)
-}
-
-function partnerName(state: State, number: string): string {
-  const { name } = phoneBy(state, number)
-  return name === '' ? displayNumber(number) : name
 }
 
 /** Marks the chat read whenever something unread is on the screen, once for each newest message. */

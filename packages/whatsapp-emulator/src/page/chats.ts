@@ -6,7 +6,7 @@ import { icon } from './icon.ts'
 import type { Screen } from './phone.ts'
 import { displayNumber } from './phone-number.ts'
 import { createPhoneRow, type PhoneRow, updatePhoneRow } from './phone-row.ts'
-import { phoneBy, textOf } from './state.ts'
+import { nameOf, phoneBy, textOf } from './state.ts'
 
 /** A phone's chats, newest first. */
 export function createChats(app: App, phone: string): Screen {
@@ -40,7 +40,7 @@ export function createChats(app: App, phone: string): Screen {
     focus: () => title.focus(),
     update(state) {
       const open = phoneBy(state, phone)
-      setText(title.firstElementChild ?? title, open.name === '' ? displayNumber(phone) : open.name)
+      setText(title.firstElementChild ?? title, nameOf(state, phone))
       setAttribute(empty, 'hidden', !state.isLoaded || open.chats.length > 0)
       draw(open.chats.toSorted((one, other) => momentOf(other) - momentOf(one)))
     },

@@ -1,4 +1,5 @@
 import type { Chat, ChatMessage, EmulatorInfo, PendingLink, Phone } from '../control/control.ts'
+import { displayNumber } from './phone-number.ts'
 import type { Place } from './place.ts'
 
 /** Everything that the page shows. Views are drawn from it and never from each other. */
@@ -42,7 +43,13 @@ export const INITIAL_STATE: State = {
 /** A phone by number. Every number exists, so one that the emulator has not met yet is an empty phone. */
 export function phoneBy(state: State, number: string): Phone {
   const known = state.phones.find((phone) => phone.phone === number)
-  return known ?? { phone: number, lid: '', name: 'New phone', devices: [], chats: [] }
+  return known ?? { phone: number, lid: '', name: '', devices: [], chats: [] }
+}
+
+/** How a phone is called: its name, else its number. A partner that is no phone in the list is known by its chat. */
+export function nameOf(state: State, number: string, seenBy?: string): string {
+  const chat = seenBy === undefined ? undefined : phoneBy(state, seenBy).chats.find((other) => other.with === number)
+  return phoneBy(state, number).name || chat?.name || displayNumber(number)
 }
 
 export function messagesOf(state: State, phone: string, partner: string): readonly ChatMessage[] {
