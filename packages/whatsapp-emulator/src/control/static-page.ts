@@ -26,7 +26,18 @@ export async function servePage(path: string, response: ServerResponse): Promise
     'x-content-type-options': 'nosniff',
     'cache-control': 'no-cache',
   })
-  response.end(extension === 'ts' ? stripTypeScriptTypes(source) : source)
+  response.end(extension === 'ts' ? withoutTypes(source) : source)
+}
+
+/** Node warns, once, that stripping types is experimental: nothing that whoever opens the page could act upon. */
+function withoutTypes(source: string): string {
+  const { emitWarning } = process
+  process.emitWarning = () => undefined
+  try {
+    return stripTypeScriptTypes(source)
+  } finally {
+    process.emitWarning = emitWarning
+  }
 }
 
 async function readIfThere(file: URL): Promise<string | undefined> {
