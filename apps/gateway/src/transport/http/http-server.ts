@@ -39,6 +39,8 @@ export type HttpServer = FastifyInstance<
 export interface HttpOptions {
   log: Logger
   maxBodyBytes: number
+  /** How long requests may go on once the server is told to close; then their connections are cut. */
+  closeGraceMs?: number
 }
 
 /** How long each step of a request may take. */
@@ -47,7 +49,6 @@ const REQUEST_TIMEOUT_MS = 30_000
 const HANDLER_TIMEOUT_MS = 30_000
 /** Longer than the usual 60 s of load balancers, which must be the ones to close an idle connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
-/** How long requests may go on once the server is told to close; then their connections are cut. */
 const CLOSE_GRACE_MS = 5_000
 const MAX_HEADER_BYTES = 16 * 1024
 
@@ -64,7 +65,8 @@ const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   }
 
 /** The HTTP API over the given services. Not yet listening. */
-export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: HttpOptions): HttpServer {
+export function createHttpServer(services: HttpServices, options: HttpOptions): HttpServer {
+  const { log, maxBodyBytes, closeGraceMs = CLOSE_GRACE_MS } = options
   const server: HttpServer = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -83,7 +85,7 @@ export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: 
   server.setValidatorCompiler(validatorCompiler)
   server.setSerializerCompiler(serializerCompiler)
 
-  boundClosing(server)
+  boundClosing(server, closeGraceMs)
   answerProblems(server)
   addSecurityHeaders(server)
   logRequests(server)
@@ -104,9 +106,9 @@ export function createHttpServer(services: HttpServices, { log, maxBodyBytes }: 
 }
 
 /** A connection that stays open, or was opened and never used, must not keep the process from ending. */
-function boundClosing(server: HttpServer): void {
+function boundClosing(server: HttpServer, graceMs: number): void {
   server.addHook('preClose', async () => {
-    const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS)
+    const cut = setTimeout(() => server.server.closeAllConnections(), graceMs)
     server.server.once('close', () => clearTimeout(cut))
   })
 }
