@@ -134,6 +134,10 @@ export class BaileysConnection implements ProviderConnection {
       acks: this.#acks,
       onTyping: (contactId, isTyping) => events.typing(contactId, isTyping),
       onStoreFailure: (error) => this.#storeFailed(error),
+      onRefused: (httpStatus) => {
+        const reason = httpStatus >= 500 ? 'service_unavailable' : 'connection_closed'
+        this.#end(reason, `The server refused the connection with HTTP ${httpStatus}.`)
+      },
       onUnreadable: () => this.#end('bad_session', 'A frame could not be read.'),
     })
     this.#socket = this.#hooks.socket

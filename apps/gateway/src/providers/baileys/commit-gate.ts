@@ -1,8 +1,11 @@
 import type { WebSocket } from 'ws'
 import type { SessionStore } from '#src/model/session-store.ts'
 
-/** Above this many held frames the socket is not read any further: the server feels it. */
-const MAX_HELD_FRAMES = 1000
+/**
+ * Above this many held frames the socket is not read any further: the server feels it. What arrived and is not handled
+ * yet must not count as well, since handling it may need an answer that only comes through the same socket.
+ */
+export const MAX_HELD_FRAMES = 1000
 
 /** Held frames before the list's used-up front is cut off. */
 const COMPACT_AFTER = 4096

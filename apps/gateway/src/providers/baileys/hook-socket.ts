@@ -7,7 +7,7 @@ import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
 import { completeAddress } from './lid-mapping.ts'
 import { plaintextsOf } from './message-stanza.ts'
-import { limitClosing, rawSocketOf } from './raw-socket.ts'
+import { limitClosing, onRefusedHandshake, rawSocketOf } from './raw-socket.ts'
 import { dateOf, readReceiptStanza } from './receipt-stanza.ts'
 import { hashOf, ReceivedMessages } from './received-messages.ts'
 import type { ServerAcks } from './server-acks.ts'
@@ -24,6 +24,8 @@ export interface HookOptions extends SocketConfigOptions {
   onStoreFailure: (error: unknown) => void
   /** A frame or stanza could not be handled: the stream cannot go on. */
   onUnreadable: () => void
+  /** The server answers with plain HTTP instead of a WebSocket. */
+  onRefused: (httpStatus: number) => void
 }
 
 /** A Baileys socket with everything around it that makes it durable. */
@@ -68,6 +70,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   const raw = rawSocketOf(socket)
   const gate = new CommitGate(raw, store, options.onStoreFailure)
   limitClosing(socket, raw)
+  onRefusedHandshake(socket, options.onRefused)
   guardListeners(socket.ws, options.onUnreadable)
   // Baileys makes a message of each missed call, in a promise that nobody handles. Calls come with a later version.
   socket.ev.removeAllListeners('call')

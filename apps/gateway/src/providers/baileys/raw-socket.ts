@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { WASocket } from 'baileys'
 import { WebSocket } from 'ws'
 
@@ -26,4 +27,15 @@ export function limitClosing({ ws }: WASocket, raw: WebSocket): void {
       clearTimeout(timer)
     }
   }
+}
+
+/**
+ * Hears of servers that answer the WebSocket's handshake with a plain HTTP response. Baileys listens for it and does
+ * nothing, and by that keeps the WebSocket from failing: the connection would stay half open.
+ */
+export function onRefusedHandshake({ ws }: WASocket, listener: (httpStatus: number) => void): void {
+  ws.on('unexpected-response', (_request: unknown, response: IncomingMessage) => {
+    response.destroy()
+    listener(response.statusCode ?? 0)
+  })
 }

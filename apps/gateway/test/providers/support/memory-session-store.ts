@@ -1,12 +1,6 @@
 import type { OutgoingContent } from '@frontdesk/api-contract'
-import type {
-  KeyKind,
-  ReceiptUpdate,
-  ReceivedMessage,
-  SessionChange,
-  SessionStore,
-} from '#src/model/session-store.ts'
-import { StoreError } from '#src/model/store-error.ts'
+import type { KeyKind, ReceiptUpdate, ReceivedMessage, SessionChange, SessionStore } from '#src/model/session-store.ts'
+import type { StoreError } from '#src/model/store-error.ts'
 
 /** A session's store in memory, for tests that decide when, and whether, something is committed and read. */
 export class MemorySessionStore implements SessionStore {
@@ -24,6 +18,7 @@ export class MemorySessionStore implements SessionStore {
   isHeld = false
   published = 0
   #committed = 0
+  readonly #known = new Set<string>()
   #pending: SessionChange[] = []
   #failure: StoreError | undefined
   #waiting: { sequence: number; resolve: () => void; reject: (error: StoreError) => void }[] = []
@@ -31,6 +26,8 @@ export class MemorySessionStore implements SessionStore {
   publish(change: SessionChange): number {
     this.published += 1
     this.#pending.push(change)
+    for (const { ciphertextHash, raw } of change.messages ?? []) this.#remember(ciphertextHash, raw)
+    for (const { ciphertextHash, plaintext } of change.journal ?? []) this.#remember(ciphertextHash, plaintext)
     if (!this.isHeld) queueMicrotask(() => this.commit())
     return this.published
   }
@@ -49,13 +46,15 @@ export class MemorySessionStore implements SessionStore {
     this.reads.push({ kind, ids })
     if (this.readDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.readDelayMs))
     if (this.#failure) throw this.#failure
-    if (this.#pending.length > 0) await this.committed(this.published)
+    const isPending = this.#pending.some(({ keys = [] }) =>
+      keys.some((key) => key.kind === kind && ids.includes(key.id)),
+    )
+    if (isPending) await this.committed(this.published)
     return new Map(ids.flatMap((id) => [...this.#stored(kind, id)].map((value) => [id, value] as const)))
   }
 
   async findPlaintext(hash: Uint8Array): Promise<Uint8Array | undefined> {
     this.lookups += 1
-    if (this.#pending.length > 0) await this.committed(this.published)
     return this.plaintexts.get(Buffer.from(hash).toString('hex'))
   }
 
@@ -85,21 +84,20 @@ export class MemorySessionStore implements SessionStore {
     return new Set(value ? [value] : [])
   }
 
-  #apply({ keys = [], messages = [], journal = [], receipts = [] }: SessionChange): void {
+  #remember(hash: Uint8Array, plaintext: Uint8Array): void {
+    this.plaintexts.set(Buffer.from(hash).toString('hex'), plaintext)
+  }
+
+  #apply({ keys = [], messages = [], receipts = [] }: SessionChange): void {
     for (const { kind, id, encode } of keys) {
       if (encode) this.keys.set(`${kind}/${id}`, encode())
       else this.keys.delete(`${kind}/${id}`)
     }
     for (const message of messages) {
-      this.plaintexts.set(Buffer.from(message.ciphertextHash).toString('hex'), message.raw)
-      const isKnown = this.messages.some(
-        ({ whatsappId, direction, contactId }) =>
-          whatsappId === message.whatsappId && direction === message.direction && contactId === message.contactId,
-      )
-      if (!isKnown) this.messages.push(message)
-    }
-    for (const { ciphertextHash, plaintext } of journal) {
-      this.plaintexts.set(Buffer.from(ciphertextHash).toString('hex'), plaintext)
+      const { whatsappId, direction, contactId } = message
+      const identity = `${direction}/${whatsappId}/${contactId}`
+      if (!this.#known.has(identity)) this.messages.push(message)
+      this.#known.add(identity)
     }
     this.receipts.push(...receipts)
   }

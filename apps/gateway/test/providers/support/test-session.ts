@@ -4,7 +4,13 @@ import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
-import type { Account, Provider, ProviderConnection, ProviderEvents, ProviderSettings } from '#src/providers/provider.ts'
+import type {
+  Account,
+  Provider,
+  ProviderConnection,
+  ProviderEvents,
+  ProviderSettings,
+} from '#src/providers/provider.ts'
 import { until } from '../../support/until.ts'
 
 const SETTINGS: ProviderSettings = { keepAliveIntervalMs: 30_000, qrTimeoutMs: 60_000, maxQrAttempts: 3 }

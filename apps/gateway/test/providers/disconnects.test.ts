@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Emulator, type Fault, startEmulator } from 'whatsapp-emulator'
+import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
+import { StoreError } from '#src/model/store-error.ts'
+import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import type { Provider } from '#src/providers/provider.ts'
+import { until } from '../support/until.ts'
+import { MemorySessionStore } from './support/memory-session-store.ts'
+import { type OpenSession, TestSession } from './support/test-session.ts'
+
+let emulator: Emulator
+let provider: Provider
+let phones = 0
+
+beforeAll(async () => {
+  emulator = await startEmulator({ behaviour: { sendsHistory: false } })
+  provider = createBaileysProvider({ emulator })
+})
+afterAll(() => emulator.close())
+
+async function linked(settings = {}): Promise<{ phone: string; session: TestSession; open: OpenSession }> {
+  phones += 1
+  const phone = `49170000${String(phones).padStart(4, '0')}`
+  const session = new TestSession({ provider, store: new MemorySessionStore(), settings, id: phone })
+  return { phone, session, open: await session.link(emulator, phone) }
+}
+
+describe('how a connection ends', () => {
+  const faults: [string, (phone: string) => Fault, DisconnectReason][] = [
+    ['the phone unlinks it', (phone) => ({ kind: 'stream_error', code: '401', phone }), 'logged_out'],
+    ['the server ends it', (phone) => ({ kind: 'stream_error', code: '428', phone }), 'connection_closed'],
+    ['another one takes its place', (phone) => ({ kind: 'stream_error', code: '440', phone }), 'replaced'],
+    ['the server is overloaded', (phone) => ({ kind: 'stream_error', code: '503', phone }), 'service_unavailable'],
+    ['the server asks for a restart', (phone) => ({ kind: 'stream_error', code: '515', phone }), 'restart_required'],
+    ['the stream ends', (phone) => ({ kind: 'stream_end', phone }), 'connection_closed'],
+    ['the TCP connection breaks', (phone) => ({ kind: 'drop', phone }), 'connection_closed'],
+    ['a frame is corrupt', (phone) => ({ kind: 'corrupt_frame', phone }), 'bad_session'],
+  ]
+  test.each(faults)('%s', async (_what, fault, reason) => {
+    const { phone, open } = await linked()
+    await emulator.fault(fault(phone))
+    await until(() => open.events.closings[0])
+    await open.connection.close()
+    expect(open.events.closings).toEqual([{ reason, detail: expect.any(String) }])
+  })
+
+  test('a server that answers nothing any more times out, without waiting for it to close', async () => {
+    const { phone, open } = await linked({ keepAliveIntervalMs: 1000 })
+    await emulator.fault({ kind: 'stall', phone })
+    await until(() => open.events.closings[0], { timeoutMs: 25_000 })
+    expect(open.events.closings).toEqual([{ reason: 'timed_out', detail: expect.any(String) }])
+  })
+
+  test('a device that the phone has unlinked is refused at the next login', async () => {
+    const { phone, session, open } = await linked()
+    await emulator.unlink({ phone })
+    await until(() => open.events.closings[0])
+    const again = session.open()
+    expect(await until(() => again.events.closings[0])).toMatchObject({ reason: 'logged_out' })
+  })
+
+  test('a server that refuses connections', async () => {
+    const { session, open } = await linked()
+    await open.connection.close()
+    await emulator.fault({ kind: 'refuse_connections', isOn: true })
+    const again = session.open()
+    const closing = await until(() => again.events.closings[0])
+    await emulator.fault({ kind: 'refuse_connections', isOn: false })
+    expect(closing.reason).toBe('service_unavailable')
+  })
+
+  test('a server that is not there', async () => {
+    const gone = await startEmulator()
+    const { url, rootKey } = gone
+    await gone.close()
+    const lost = createBaileysProvider({ emulator: { url, rootKey } })
+    const { events } = new TestSession({ provider: lost, store: new MemorySessionStore() }).open()
+    // The root key holds for the whole process.
+    createBaileysProvider({ emulator })
+    expect(await until(() => events.closings[0])).toMatchObject({ reason: 'timed_out' })
+  })
+
+  test('logging out unlinks the device on the phone', async () => {
+    const { phone, open } = await linked()
+    await open.connection.logout()
+    expect(open.events.closings).toEqual([{ reason: 'logged_out', detail: expect.any(String) }])
+    const devices = (await emulator.phones()).find((one) => one.phone === phone)?.devices ?? []
+    expect(devices).toEqual([])
+  })
+
+  test('QR codes that nobody scans expire', async () => {
+    const session = new TestSession({
+      provider,
+      store: new MemorySessionStore(),
+      settings: { qrTimeoutMs: 50, maxQrAttempts: 3 },
+    })
+    const { events } = session.open()
+    const closing = await until(() => events.closings[0])
+    expect(closing.reason).toBe('linking_expired')
+    expect(new Set(events.codes.map(({ qr }) => qr)).size).toBe(3)
+  })
+
+  test('credentials that cannot be read end it, and are not quoted', async () => {
+    const store = new MemorySessionStore()
+    store.keys.set('creds/main', Buffer.from('{"noiseKey": secret'))
+    const { events } = new TestSession({ provider, store }).open()
+    const closing = await until(() => events.closings[0])
+    expect(closing.reason).toBe('bad_session')
+    expect(closing.detail).not.toContain('secret')
+  })
+
+  test('closing while it opens', async () => {
+    const { connection, events } = new TestSession({ provider, store: new MemorySessionStore() }).open()
+    await connection.close()
+    expect(events.closings).toEqual([{ reason: 'closed_by_us', detail: expect.any(String) }])
+  })
+})
+
+describe('what ends one session leaves the others alone', () => {
+  test('a corrupt frame', async () => {
+    const [broken, healthy] = [await linked(), await linked()]
+    const rejections: unknown[] = []
+    const note = (error: unknown) => rejections.push(error)
+    process.on('unhandledRejection', note)
+    await emulator.fault({ kind: 'corrupt_frame', phone: broken.phone })
+    await until(() => broken.open.events.closings[0])
+    const { id } = await emulator.sendText({ from: '4917188880001', to: healthy.phone, text: 'still there?' })
+    const store = healthy.session.store as MemorySessionStore
+    await until(() => store.messages.find(({ whatsappId }) => whatsappId === id))
+    process.off('unhandledRejection', note)
+    expect(rejections).toEqual([])
+    expect(healthy.open.events.closings).toEqual([])
+    await healthy.open.connection.close()
+  })
+
+  test.each(['store_failed', 'lease_lost'] as const)('a store that ends with %s', async (failure) => {
+    const [failing, healthy] = [await linked(), await linked()]
+    const store = failing.session.store as MemorySessionStore
+    store.isHeld = true
+    const before = await emulator.pending()
+    await emulator.sendText({ from: '4917188880002', to: failing.phone, text: 'not stored' })
+    await until(() => store.published > 0)
+    store.fail(new StoreError(failure, 'The test ended it.'))
+    expect(await until(() => failing.open.events.closings[0])).toMatchObject({ reason: failure })
+    expect(await emulator.pending()).toBe(before + 1)
+    expect(healthy.open.events.closings).toEqual([])
+    await healthy.open.connection.close()
+  })
+})
