@@ -33,6 +33,8 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   })
   // An idle connection has ended: the pool replaces it, and a server that stays away fails the next query.
   pool.on('error', () => undefined)
+  // One in use has ended: its query fails, and so does the next one. Without a listener the process would end as well.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   try {
     const client = await pool.connect()
     client.release()

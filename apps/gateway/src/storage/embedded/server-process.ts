@@ -1,17 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { FrontdeskError } from '#src/model/errors.ts'
-import { readPostmaster, stopServer } from './postmaster.ts'
+import { stopOrphans } from './orphans.ts'
 import { type ServerDirectory, spawnInDirectory } from './server-directory.ts'
+import { SHUTDOWN_STEPS, sendSignal } from './shutdown-steps.ts'
 
 const POLL_MS = 5
 const MAX_LOG_BYTES = 8 * 1024 * 1024
 const MIN_RESTART_DELAY_MS = 100
 const MAX_RESTART_DELAY_MS = 5_000
-/** A server that was killed can have children that end a moment after it; until then a new one refuses to start. */
-const FIRST_START_ATTEMPTS = 5
+/** A killed gateway may have been starting a server that cannot be seen at once: then ours finds its files locked. */
+const FIRST_START_ATTEMPTS = 3
 
 export interface ServerProcess extends AsyncDisposable {
   /** The pid of the server that runs now. */
@@ -29,6 +31,7 @@ export async function startServerProcess(
   let server: ChildProcess
 
   const start = async (): Promise<void> => {
+    await stopOrphans(directory.path, log)
     rotate(logFile)
     const output = openSync(logFile, 'a', 0o600)
     try {
@@ -73,8 +76,8 @@ export async function startServerProcess(
       await start()
       break
     } catch (error) {
-      if (attempt === FIRST_START_ATTEMPTS || !/pre-existing shared memory/.test(String(error))) throw error
-      await delay(attempt * MIN_RESTART_DELAY_MS)
+      if (attempt === FIRST_START_ATTEMPTS || !/lock file|shared memory/.test(String(error))) throw error
+      await delay(MIN_RESTART_DELAY_MS)
     }
   }
   const supervision = superviseFrom()
@@ -84,14 +87,24 @@ export async function startServerProcess(
     },
     async [Symbol.asyncDispose]() {
       ending.abort()
-      const { pid } = server
-      if (pid !== undefined) await stopServer(pid, () => isRunning(server))
+      await stop(server)
       await supervision
     },
   }
 }
 
 const isRunning = (server: ChildProcess): boolean => server.exitCode === null && server.signalCode === null
+
+async function stop(server: ChildProcess): Promise<void> {
+  const ended = exit(server)
+  for (const { signal, patienceMs } of SHUTDOWN_STEPS) {
+    if (server.pid === undefined || !isRunning(server)) return
+    sendSignal(server.pid, signal)
+    const patience = new AbortController()
+    await Promise.race([ended, delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)])
+    patience.abort()
+  }
+}
 
 const exit = (server: ChildProcess): Promise<void> =>
   isRunning(server) && server.pid !== undefined
@@ -100,11 +113,21 @@ const exit = (server: ChildProcess): Promise<void> =>
 
 async function untilReady(server: ChildProcess, path: string, logFile: string, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const postmaster = readPostmaster(path)
-    if (postmaster?.isReady && postmaster.pid === server.pid) return
+    if (isReady(path, server.pid)) return
     if (server.pid === undefined || !isRunning(server) || signal.aborted)
       throw new FrontdeskError('embedded_database_failed', lastWords(logFile))
     await delay(POLL_MS)
+  }
+}
+
+/** What the server says of itself: its process id in the first line, its state in the eighth. */
+function isReady(path: string, pid: number | undefined): boolean {
+  try {
+    const lines = readFileSync(join(path, 'postmaster.pid'), 'utf8').split('\n')
+    return Number(lines[0]) === pid && lines[7]?.trim() === 'ready'
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
   }
 }
 
