@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { describeSettings, loadConfig } from '#src/config.ts'
+import { describeSettings, type Flags, loadConfig } from '#src/config.ts'
 import { createLog } from '#src/log.ts'
 import { linkFirstSession } from './link.ts'
 import type { Output } from './output.ts'
@@ -29,10 +29,7 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
       using shutdown = listenForShutdown()
       {
         await using gateway = await startGateway(config, { log })
-        sayStarted(gateway, output(), performance.now() - startedAt, config.dataDirectory)
-        for (const { name, value, isDefault } of describeSettings(flags)) {
-          if (!isDefault) output().say(`  ${name} = ${value ?? ''}`)
-        }
+        sayStarted(gateway, output(), performance.now() - startedAt, flags)
         if (options.link === true) await linkFirstSession(gateway, output(), shutdown.signal)
         await aborted(shutdown.signal)
         output().say('\nEnding: sessions are closed and the database is shut down. Press Ctrl-C again to force it.')
@@ -41,21 +38,18 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
     })
 }
 
-function sayStarted(gateway: RunningGateway, output: Output, tookMs: number, dataDirectory: string): void {
+function sayStarted(gateway: RunningGateway, output: Output, tookMs: number, flags: Flags): void {
   const { url, platformKey, generatedMasterKeyFile } = gateway
   output.report({
     type: 'ready',
     url,
     tookMs: Math.round(tookMs),
-    dataDirectory,
     ...(platformKey === undefined ? {} : { platformKey }),
     ...(generatedMasterKeyFile === undefined ? {} : { generatedMasterKeyFile }),
   })
   output.say(`Frontdesk is ready after ${(tookMs / 1000).toFixed(1)} s. Press Ctrl-C to end it.
 
-  Address         ${url}
-  API             ${url}/docs
-  Data directory  ${dataDirectory}
+${describe(url, flags)}
 `)
   if (generatedMasterKeyFile !== undefined) {
     output.say(`A MASTER KEY was generated: ${generatedMasterKeyFile}
@@ -68,4 +62,18 @@ Back it up now. All stored credentials are sealed with it: without it, every num
   ${platformKey}
 `)
   }
+}
+
+/** The addresses, the place of the data, and what is set otherwise than by default. */
+function describe(url: string, flags: Flags): string {
+  const changed = describeSettings(flags).filter(({ isDefault }) => !isDefault)
+  const { dataDirectory, secrets } = loadConfig(flags)
+  const lines = [
+    ['Address', url],
+    ['API', `${url}/docs`],
+    ['Data', secrets.databaseUrl === undefined ? dataDirectory : 'in the Postgres of DATABASE_URL'],
+    ...changed.map(({ name, value }) => [name, value ?? '']),
+  ]
+  const width = Math.max(...lines.map(([name = '']) => name.length))
+  return lines.map(([name = '', value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')
 }

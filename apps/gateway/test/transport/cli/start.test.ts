@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Emulator, startEmulator } from 'whatsapp-emulator'
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
+import { runFrontdesk } from './run-frontdesk.ts'
+
+let directory: string
+let emulator: Emulator
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'frontdesk-cli-'))
+  emulator = await startEmulator()
+})
+afterAll(async () => {
+  await emulator.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const emulated = () => ({ FRONTDESK_EMULATOR_URL: emulator.url, FRONTDESK_EMULATOR_ROOT_KEY: emulator.rootKey })
+
+/** Settings for a start on the test's database. */
+const onDatabase = ({ url, masterKey }: Pick<TestDatabase, 'url' | 'masterKey'>) => ({
+  ...emulated(),
+  DATABASE_URL: url,
+  FRONTDESK_MASTER_KEY: Buffer.from(masterKey).toString('hex'),
+  FRONTDESK_PORT: '0',
+  FRONTDESK_DATA_DIR: join(directory, 'unused'),
+})
+
+describe('the first start', () => {
+  it('makes keys, serves, keeps others out of its data, and ends cleanly; the second one goes on', async () => {
+    const settings = { ...emulated(), FRONTDESK_PORT: '0', FRONTDESK_DATA_DIR: join(directory, 'data') }
+    await using first = runFrontdesk(['--json', 'start'], settings)
+    const ready = await first.fact('ready')
+    expect(ready).toMatchObject({
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      platformKey: expect.stringMatching(/^fd_platform_[\w-]{43}$/),
+      generatedMasterKeyFile: join(directory, 'data', 'master.key'),
+    })
+    expect(await readFile(String(ready['generatedMasterKeyFile']), 'utf8')).toMatch(/^[0-9a-f]{64}\n$/)
+    const headers = { authorization: `Bearer ${ready['platformKey']}` }
+    const companies = await fetch(`${ready['url']}/v1/companies`, { headers })
+    expect(await companies.json()).toEqual({ items: [], next: null })
+    expect((await fetch(`${ready['url']}/ready`)).status).toBe(200)
+
+    const intruder = await runFrontdesk(['start'], settings).ended
+    expect(intruder).toMatchObject({ code: 1, output: '' })
+    expect(intruder.errors).toContain('Another process is using this data directory.')
+    expect(intruder.errors).not.toContain('    at ')
+
+    first.signal('SIGINT')
+    expect(await first.ended).toMatchObject({ code: 0 })
+    expect(first.errors()).not.toContain(String(ready['platformKey']))
+
+    await using second = runFrontdesk(['start'], settings)
+    await until(() => second.lines.some((line) => line.includes('Frontdesk is ready')), { timeoutMs: 60_000 })
+    second.signal('SIGTERM')
+    const { code, output } = await second.ended
+    expect(code).toBe(0)
+    expect(output).toMatch(/Address +http:\/\/127\.0\.0\.1:\d+\n/)
+    expect(output).not.toContain('fd_platform_')
+    expect(output).not.toContain('MASTER KEY')
+  })
+})
+
+describe('a start that cannot be', () => {
+  let database: TestDatabase
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
+  afterAll(() => database[Symbol.asyncDispose]())
+
+  it('says that the master key is missing, and makes none', async () => {
+    const { FRONTDESK_MASTER_KEY: _none, ...settings } = onDatabase(database)
+    const { code, errors } = await runFrontdesk(['start'], settings).ended
+    expect(code).toBe(1)
+    expect(errors).toContain('no master key')
+    expect(errors).toContain(join(directory, 'unused', 'master.key'))
+    await expect(readFile(join(directory, 'unused', 'master.key'))).rejects.toThrow('ENOENT')
+  })
+
+  it('says that the master key is the wrong one', async () => {
+    const settings = onDatabase({ ...database, masterKey: randomBytes(32) })
+    const { code, output } = await runFrontdesk(['--json', 'start'], settings).ended
+    expect(code).toBe(1)
+    expect(JSON.parse(output)).toMatchObject({ type: 'error', code: 'master_key_wrong' })
+  })
+
+  it('says that the database cannot be reached, and not its password', async () => {
+    const settings = { ...onDatabase(database), DATABASE_URL: 'postgres://frontdesk:s3cret@127.0.0.1:9/frontdesk' }
+    for (const command of ['start', 'migrate']) {
+      const { code, output, errors } = await runFrontdesk(['--json', command], settings).ended
+      expect(code).toBe(1)
+      expect(JSON.parse(output)).toMatchObject({ type: 'error', code: 'database_unreachable' })
+      expect(output + errors).not.toContain('s3cret')
+    }
+  })
+
+  it('says that the port is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await until(() => other.listening)
+    const { port } = other.address() as AddressInfo
+    const { code, errors } = await runFrontdesk(['start', '--port', String(port)], onDatabase(database)).ended
+    other.close()
+    expect(code).toBe(1)
+    expect(errors).toContain('The port is taken.')
+  })
+})
+
+describe('migrate', () => {
+  it('says what it did, and ends', async () => {
+    await using database = await createTestDatabase()
+    const { code, output } = await runFrontdesk(['--json', 'migrate'], onDatabase(database)).ended
+    expect({ code, ...JSON.parse(output) }).toEqual({ code: 0, type: 'migrated', applied: [] })
+  })
+})
+
+describe('start --link', () => {
+  it('shows the code of the one company, and says when the phone has scanned it', async () => {
+    await using database = await createTestDatabase()
+    await using run = runFrontdesk(['--json', 'start', '--link'], onDatabase(database))
+    const { platformKey } = await run.fact('ready')
+    expect(platformKey).toEqual(expect.any(String))
+    const code = await run.fact('linking_code')
+    await emulator.scanQr({ phone: '491700000001', qr: String(code['qr']) })
+    expect(await run.fact('linked')).toMatchObject({ sessionId: code['sessionId'], phone: '491700000001' })
+    run.signal('SIGINT')
+    expect((await run.ended).code).toBe(0)
+
+    // The next start finds both and links nothing anew.
+    await using again = runFrontdesk(['--json', 'start', '--link'], onDatabase(database))
+    expect(await again.fact('linked')).toMatchObject({ sessionId: code['sessionId'] })
+    expect(again.lines.some((line) => line.includes('linking_code'))).toBe(false)
+    again.signal('SIGTERM')
+    expect((await again.ended).code).toBe(0)
+    const companies = await database.database.worker.selectFrom('company').select('name').execute()
+    expect(companies).toEqual([{ name: 'My company' }])
+  })
+
+  it('draws the code in the terminal for a person', async () => {
+    await using database = await createTestDatabase()
+    await using run = runFrontdesk(['start', '--link'], onDatabase(database))
+    await until(() => run.lines.filter((line) => /[█▀▄]{5}/.test(line)).length > 20, { timeoutMs: 60_000 })
+    expect(run.lines.join('\n')).toContain('Linked devices')
+    run.signal('SIGINT')
+    expect((await run.ended).code).toBe(0)
+  })
+})
