@@ -11,6 +11,7 @@ export class WireBook {
   #last = 0
 
   add(direction: WireEntry['direction'], jid: string, node: BinaryNode): void {
+    const ciphertexts = node.tag === 'message' ? ciphertextTypes(node) : []
     this.#entries.push({
       number: ++this.#last,
       at: new Date().toISOString(),
@@ -19,6 +20,7 @@ export class WireBook {
       tag: node.tag,
       attrs: { ...node.attrs },
       children: childrenOf(node).map((child) => child.tag),
+      ...(ciphertexts.length > 0 && { ciphertexts }),
     })
   }
 
@@ -32,4 +34,10 @@ export class WireBook {
     }
     return entries
   }
+}
+
+/** A message holds one ciphertext, or one for each participant. */
+function ciphertextTypes(node: BinaryNode): string[] {
+  if (node.tag === 'enc') return [node.attrs['type'] ?? '']
+  return childrenOf(node).flatMap(ciphertextTypes)
 }

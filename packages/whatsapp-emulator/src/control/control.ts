@@ -173,6 +173,8 @@ export interface WireEntry {
   tag: string
   attrs: Record<string, string>
   children: string[]
+  /** The types of the ciphertexts that a message holds, such as `pkmsg`. */
+  ciphertexts?: string[]
 }
 
 /** Totals since the start, except for the connections. */

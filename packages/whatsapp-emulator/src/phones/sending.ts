@@ -10,8 +10,8 @@ import type { BinaryNode } from '../wire/nodes.ts'
 import { nowInSeconds } from '../wire/stanza-id.ts'
 import { acknowledgeAtPhone } from './receipts.ts'
 
-/** Offset from a ciphertext's end at which a flipped bit hits its authentication code. */
-const CORRUPTION_OFFSET = 3
+/** So many bytes before its end a ciphertext holds nothing but encrypted text, whether it opens a session or not. */
+const CORRUPTION_OFFSET = 20
 
 /**
  * A phone sends a message: to each companion of the recipient with its own Signal session, and to each companion of its
