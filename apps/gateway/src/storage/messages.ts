@@ -173,12 +173,14 @@ export async function readQueuedMessages(
     phone: string | null
     lid: string | null
   }>`
-    select id, contact_id, whatsapp_id, content, attempts, next_attempt_at, created_at,
-      ${newestAlias('phone', sql`message.contact_id`)} as phone, ${newestAlias('lid', sql`message.contact_id`)} as lid
+    select message.id, canonical.id as contact_id, whatsapp_id, content, attempts, next_attempt_at, message.created_at,
+      ${newestAlias('phone', sql`canonical.id`)} as phone, ${newestAlias('lid', sql`canonical.id`)} as lid
     from message
-    where session_id = ${sessionId} and company_id = ${companyId} and status = 'queued'
-      and id <> all (${[...except]}::uuid[])
-    order by id limit ${limit}`.execute(db)
+    join contact on contact.id = message.contact_id
+    join contact canonical on canonical.id = coalesce(contact.merged_into, contact.id)
+    where session_id = ${sessionId} and message.company_id = ${companyId} and status = 'queued'
+      and message.id <> all (${[...except]}::uuid[])
+    order by message.id limit ${limit}`.execute(db)
   return rows.map((row) => ({
     id: row.id,
     contactId: row.contact_id,
@@ -189,6 +191,32 @@ export async function readQueuedMessages(
     nextAttemptAt: row.next_attempt_at,
     createdAt: row.created_at,
   }))
+}
+
+/**
+ * Messages accepted between these moments that have not been sent, of all sessions, the newest first. The moments are
+ * those of the ids, which are UUID v7.
+ */
+export async function readUnsentSince(
+  db: Kysely<Schema>,
+  { fromMs, untilMs, limit }: { fromMs: number; untilMs: number; limit: number },
+): Promise<{ id: string; sessionId: string }[]> {
+  const rows = await db
+    .selectFrom('message')
+    .select(['id', 'session_id'])
+    .where('id', '>=', earliestId(fromMs))
+    .where('id', '<', earliestId(untilMs))
+    .where('status', '=', 'queued')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(({ id, session_id }) => ({ id, sessionId: session_id }))
+}
+
+/** The smallest UUID v7 of a moment: its first 48 bits are the milliseconds. */
+function earliestId(ms: number): string {
+  const hex = Math.trunc(ms).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
 }
 
 /** Notes an attempt that was not acknowledged, and when the next one may be made. */

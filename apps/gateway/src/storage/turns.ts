@@ -92,7 +92,8 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     from turn
     join company on company.id = turn.company_id
     join session on session.id = turn.session_id
-    join contact on contact.id = turn.contact_id
+    join contact former on former.id = turn.contact_id
+    join contact on contact.id = coalesce(former.merged_into, former.id)
     join message on message.turn_id = turn.id and message.direction = 'inbound'
     where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
     order by message.id`.execute(db)

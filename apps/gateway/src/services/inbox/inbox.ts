@@ -20,6 +20,8 @@ export interface InboxOptions {
   /** The deployment's, for companies that have set none. */
   batching: BatchingSettings
   log: Logger
+  /** Chats with work that a session holds in memory; further ones wait in the database until these are done. */
+  maxChatsPerSession?: number
 }
 
 /**
@@ -31,10 +33,13 @@ export class Inbox implements AsyncDisposable {
   readonly #tools: TurnTools
   readonly #settings: CompanySettingsReader
   readonly #lanes: Lanes<TurnJob>
+  readonly #maxChats: number
   /** Of the sessions that this process owns. */
   readonly #sessions = new Map<string, SessionInbox>()
 
-  constructor({ database, outbox, urlGuard, batching, log }: InboxOptions) {
+  constructor(options: InboxOptions) {
+    const { database, outbox, urlGuard, batching, log } = options
+    this.#maxChats = options.maxChatsPerSession ?? 2000
     this.#settings = new CompanySettingsReader({ database, defaults: { batching }, log })
     this.#tools = { database, outbox, log, answerer: new TurnAnswerer({ settings: this.#settings, urlGuard, log }) }
     this.#lanes = new Lanes({
@@ -48,7 +53,12 @@ export class Inbox implements AsyncDisposable {
   /** This process owns the session from now on: what waits in it is taken up. Resolves when it is known what waits. */
   async owned(session: InboxSession): Promise<void> {
     this.released(session.lease.sessionId)
-    const inbox = new SessionInbox(session, this.#tools, this.#settings, this.#lanes)
+    const inbox = new SessionInbox(session, {
+      tools: this.#tools,
+      settings: this.#settings,
+      lanes: this.#lanes,
+      maxChats: this.#maxChats,
+    })
     this.#sessions.set(session.lease.sessionId, inbox)
     await inbox.resume()
   }

@@ -10,13 +10,17 @@ import { type Batch, batchClosesAtMs, joinBatch } from './batch.ts'
 import type { CompanySettingsReader } from './company-settings.ts'
 import { type TurnChat, TurnJob, type TurnTools } from './turn-job.ts'
 
-/** Chats with work that a session holds in memory; the others wait in the database until these are done. */
-const MAX_CHATS = 2000
-
 /** A session that this process owns, as far as the inbox needs to know it. */
 export interface InboxSession {
   /** Stands in every write: what a stale owner writes is refused. */
   lease: Lease
+}
+
+export interface SessionInboxOptions {
+  tools: TurnTools
+  settings: CompanySettingsReader
+  lanes: Lanes<TurnJob>
+  maxChats: number
 }
 
 /** One contact's chat while messages wait for a turn or are in one. The rows are the truth; this says when to look. */
@@ -45,13 +49,7 @@ export class SessionInbox {
   /** More chats wait in the database than are held here. */
   #isOverfull = false
 
-  constructor(
-    { lease }: InboxSession,
-    tools: TurnTools,
-    settings: CompanySettingsReader,
-    lanes: Lanes<TurnJob>,
-    maxChats = MAX_CHATS,
-  ) {
+  constructor({ lease }: InboxSession, { tools, settings, lanes, maxChats }: SessionInboxOptions) {
     this.#lease = lease
     this.#tools = tools
     this.#settings = settings

@@ -10,6 +10,7 @@ import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import { closeTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
+import { isDataError } from '#src/storage/writer/is-data-error.ts'
 import type { NamedAnswer, TurnAnswerer } from './turn-answerer.ts'
 
 /** Messages that one turn takes. What a longer burst leaves makes the next turn. */
@@ -78,12 +79,19 @@ export class TurnJob {
       if (err instanceof LeaseLostError) this.#chat.leaseLost()
       if (!signal.aborted) {
         this.#failures += 1
+        // A chat must not stand still for ever because of one answer that cannot be stored.
+        if (isDataError(err) && this.#queued !== undefined) this.#giveUpAnswer()
         this.#tools.log.warn({ err, turnId: this.#turnId, failures: this.#failures }, 'A turn failed; trying again.')
         return { againInMs: backoffMs(this.#failures, RETRY) }
       }
     }
     this.#chat.ended()
     return 'done'
+  }
+
+  #giveUpAnswer(): void {
+    this.#queued = []
+    this.#answer = { messages: [], responder: this.#answer?.responder ?? null, errorCode: 'internal' }
   }
 
   async #advance(): Promise<void> {

@@ -1,13 +1,14 @@
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Database } from '#src/storage/database.ts'
 import { type Acceptance, acceptMessages, type NewMessage } from '#src/storage/messages.ts'
+import { isDataError } from '#src/storage/writer/is-data-error.ts'
 
 export interface AcceptBatcherOptions {
   database: Database
   /** Told of each message that is stored, in the order of acceptance and before its `accept` resolves. */
-  onQueued(message: NewMessage, acceptance: Acceptance & { kind: 'queued' }): void
+  onQueued: (message: NewMessage, acceptance: Acceptance & { kind: 'queued' }) => void
   /** Told of messages of which it is not known whether they are stored. */
-  onUnknown(messages: readonly NewMessage[]): void
+  onUnknown: (messages: readonly NewMessage[]) => void
   /** How long to gather before a statement, milliseconds. */
   gatherMs?: number
 }
@@ -68,14 +69,14 @@ export class AcceptBatcher {
       const unsettled = batch.filter((pending, place) => !this.#settle(pending, acceptances[place]))
       this.#pending.unshift(...unsettled)
     } catch (error) {
-      if (isRefusal(error) && batch.length > 1) {
+      if (isDataError(error) && batch.length > 1) {
         // One company's message must not fail another's: each on its own tells which one it was.
         for (const pending of batch) await this.#store([pending])
         return
       }
       this.#options.onUnknown(messages)
-      const reason = isRefusal(error) ? error : new FrontdeskError('unavailable', undefined, { cause: error })
-      for (const { reject } of batch) reject(reason)
+      const reason = isDataError(error) ? error : new FrontdeskError('unavailable', undefined, { cause: error })
+      for (const pending of batch) pending.reject(reason)
     }
   }
 
@@ -92,7 +93,3 @@ export class AcceptBatcher {
     return true
   }
 }
-
-/** Postgres has looked at the statement and refused its data, as opposed to not having been reached. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && /^2[23]/.test(error.code)

@@ -11,6 +11,7 @@ import type { Database } from '#src/storage/database.ts'
 import type { Acceptance, NewMessage } from '#src/storage/messages.ts'
 import { AcceptBatcher } from './accept-batcher.ts'
 import type { Delivery } from './delivery.ts'
+import { OutboxSweep } from './outbox-sweep.ts'
 import { type OutboxSession, SessionOutbox } from './session-outbox.ts'
 
 /** Messages on their way to WhatsApp's acknowledgement at once. */
@@ -43,6 +44,7 @@ export class Outbox implements AsyncDisposable {
   readonly #options: OutboxOptions
   readonly #lanes: Lanes<Delivery>
   readonly #batcher: AcceptBatcher
+  readonly #sweep: OutboxSweep
   /** Of the sessions that are online here. */
   readonly #sessions = new Map<string, SessionOutbox>()
 
@@ -61,6 +63,10 @@ export class Outbox implements AsyncDisposable {
       onUnknown: (messages) => {
         for (const sessionId of new Set(messages.map((message) => message.sessionId))) this.refresh(sessionId)
       },
+    })
+    this.#sweep = new OutboxSweep(options, (sessionId, messageId) => {
+      const session = this.#sessions.get(sessionId)
+      if (session?.isKnown(messageId) === false) session.refresh()
     })
   }
 
@@ -98,7 +104,7 @@ export class Outbox implements AsyncDisposable {
   /** The session cannot send any more, for now or for good. */
   offline(sessionId: string): void {
     // A message that is just being sent is waited for when the session comes back, so that it does not overtake itself.
-    this.#sessions.get(sessionId)?.end()
+    void this.#sessions.get(sessionId)?.end()
   }
 
   /** This process owns the session no longer. */
@@ -119,6 +125,7 @@ export class Outbox implements AsyncDisposable {
 
   /** Waits for what is on its way; what is undone waits in the database. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sweep[Symbol.asyncDispose]()
     await this.#batcher.settled()
     for (const sessionId of [...this.#sessions.keys()]) this.released(sessionId)
     await this.#lanes.idle()

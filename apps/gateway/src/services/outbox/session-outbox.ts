@@ -51,6 +51,8 @@ export class SessionOutbox {
   #isStale = false
   /** What has left the outbox while the database was being read: the reading may still have seen it. */
   #leftMeanwhile = new Set<string>()
+  /** Read from the database by the last loading: whoever has committed them may tell of them only now. */
+  readonly #loaded = new Set<string>()
 
   constructor(session: OutboxSession, connection: Pick<ProviderConnection, 'send'>, options: SessionOutboxOptions) {
     const { database, log } = options
@@ -76,9 +78,15 @@ export class SessionOutbox {
       return
     }
     for (const message of messages) {
-      if (this.#held.size < MAX_HELD && !this.#moreWaits) this.#hold(message)
+      if (this.isKnown(message.id)) continue
+      if (this.#held.size < MAX_HELD) this.#hold(message)
       else this.#moreWaits = true
     }
+  }
+
+  /** Whether the message is held, or will be read, or has just been read. */
+  isKnown(messageId: string): boolean {
+    return this.#moreWaits || this.#isLoading || this.#held.has(messageId) || this.#loaded.has(messageId)
   }
 
   /** Looks into the database for messages that nobody has told of. */
@@ -121,12 +129,14 @@ export class SessionOutbox {
     const { signal } = this.#ending
     if (this.#isLoading || signal.aborted) return
     this.#isLoading = true
+    this.#loaded.clear()
     await this.#options.before
     for (let failures = 0; !signal.aborted; ) {
       try {
         const page = await this.#readPage()
         if (signal.aborted) return
         for (const message of page) {
+          this.#loaded.add(message.id)
           if (!this.#held.has(message.id) && !this.#leftMeanwhile.has(message.id)) this.#hold(message)
         }
         this.#moreWaits = page.length === PAGE

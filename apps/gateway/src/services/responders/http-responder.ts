@@ -13,7 +13,7 @@ const RETRIES = 2
 export interface HttpResponderOptions {
   urlGuard: OutgoingUrlGuard
   /** Told of each attempt that failed. */
-  onFailure(turn: Turn, failure: ResponderFailure): void
+  onFailure: (turn: Turn, failure: ResponderFailure) => void
   /** How long to wait after the first failed attempt; later ones wait longer. */
   firstRetryMs?: number
 }

@@ -1,6 +1,7 @@
 import { type ResponderSettings, responderRequest } from '@frontdesk/api-contract'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
+import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { claimLease } from '#src/storage/leases.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { silence, startCompanySystem, status, texts } from '../responders/company-system.ts'
@@ -237,4 +238,58 @@ test('a chat whose contact was merged while its messages waited is answered as t
   desk.inbox.receive(sessionId, messages)
   expect(await closedTurns(1)).toMatchObject([{ contact_id: survivor, state: 'answered' }])
   await until(() => desk.inbox.busyChats === 0)
+})
+
+test('more chats than are held in memory are all answered', async () => {
+  await setSettings(database, companyId, { responder: greeter })
+  await using desk = openDesk(database, { maxChatsPerSession: 3 })
+  const write = async () => {
+    const other = { ...place(), contactId: await createContact(database, companyId) }
+    return storeInbound(database, other, ['hi'])
+  }
+  for (let count = 0; count < 5; count += 1) await write()
+  await desk.own(sessionId)
+  for (let count = 0; count < 5; count += 1) {
+    desk.inbox.receive(sessionId, await write())
+    expect(desk.inbox.busyChats).toBeLessThanOrEqual(3)
+  }
+  await until(async () => (await readOutbound(database, sessionId)).length === 10)
+  expect(new Set((await readTurns(database, sessionId)).map(({ contact_id }) => contact_id)).size).toBe(10)
+})
+
+test('a turn survives a database that breaks all connections meanwhile', async () => {
+  const { promise: mayAnswer, resolve: answerNow } = Promise.withResolvers<void>()
+  await using system = await startCompanySystem((response, call) => {
+    void mayAnswer.then(() => texts('Here I am.')(response, call))
+  })
+  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
+  await until(() => system.calls.length === 1)
+  const owner = await connect(connectionConfig(testDatabase.url))
+  await owner.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+  )
+  await owner.end()
+  answerNow()
+  await until(async () => (await readTurns(database, sessionId).catch(() => []))[0]?.state === 'answered')
+  expect(textsOf(await readOutbound(database, sessionId))).toEqual(['Here I am.'])
+  expect(system.calls.length).toBe(1)
+})
+
+test('an answer that the database refuses ends its turn with an error, and the chat goes on', async () => {
+  const owner = await connect(connectionConfig(testDatabase.url))
+  await owner.query(`alter table message add constraint refused check (content ->> 'text' <> 'Refused.') not valid`)
+  await owner.end()
+  await setSettings(database, companyId, {
+    responder: { kind: 'rules', keywords: [{ any: ['bad'], answer: 'Refused.' }], fallback: 'Fine.' },
+  })
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  desk.inbox.receive(sessionId, await storeInbound(database, place(), ['bad']))
+  expect(await closedTurns(1)).toMatchObject([{ state: 'unanswered', responder: 'rules', error_code: 'internal' }])
+  desk.inbox.receive(sessionId, await storeInbound(database, place(), ['good']))
+  await closedTurns(2)
+  expect(textsOf(await readOutbound(database, sessionId))).toEqual(['Fine.'])
 })

@@ -34,12 +34,12 @@ function setUp(limits: { concurrency?: number; concurrencyPerGroup?: number } = 
     started,
     errors,
     inWork,
-    add(group: string, key: string) {
+    add: (group: string, key: string) => {
       count += 1
       lanes.add(group, key, { group, key, number: count })
     },
     /** Ends an item's work and lets what follows from it begin. */
-    async finish(number: number, outcome: LaneOutcome | Error = 'done') {
+    finish: async (number: number, outcome: LaneOutcome | Error = 'done') => {
       const item = [...inWork.keys()].find((each) => each.number === number)
       if (item === undefined) throw new Error(`Item ${number} is not in work.`)
       inWork.get(item)?.(outcome)

@@ -52,8 +52,7 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
     clients.add(client)
     return {
       // Only this form is used: no cursors here.
-      query: (text: unknown, parameters: unknown = []) =>
-        query(client, text as string, parameters as unknown[]) as never,
+      query: (text: unknown, parameters?: unknown) => query(client, text as string, parameters as unknown[]) as never,
       release() {
         if (clients.delete(client)) client.release()
       },

@@ -1,7 +1,7 @@
 import type { CompanySettings } from '@frontdesk/api-contract'
 import { pino } from 'pino'
 import { newId } from '#src/model/ids.ts'
-import { Inbox } from '#src/services/inbox/inbox.ts'
+import { Inbox, type InboxOptions } from '#src/services/inbox/inbox.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
@@ -16,11 +16,14 @@ export interface Desk extends AsyncDisposable {
   own(sessionId: string): Promise<Lease>
 }
 
-export function openDesk(database: Database, batching = { quietMs: 20, maxMs: 200 }): Desk {
+export function openDesk(
+  database: Database,
+  { batching = { quietMs: 20, maxMs: 200 }, ...limits }: Partial<InboxOptions> = {},
+): Desk {
   const nodeId = newId()
   const outbox = new Outbox({ database, log })
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
-  const inbox = new Inbox({ database, outbox, urlGuard, batching, log })
+  const inbox = new Inbox({ database, outbox, urlGuard, batching, log, ...limits })
   return {
     inbox,
     outbox,

@@ -6,7 +6,7 @@ export async function until<T>(condition: () => T | Promise<T>, timeoutMs = 20_0
   for (;;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > endMs) throw new Error(`Not within ${timeoutMs} ms: ${condition}`)
+    if (Date.now() > endMs) throw new Error(`Not within ${timeoutMs} ms: ${condition.toString()}`)
     await delay(5)
   }
 }

@@ -1,0 +1,55 @@
+import type { Logger } from 'pino'
+import type { Database } from '#src/storage/database.ts'
+import { readUnsentSince } from '#src/storage/messages.ts'
+
+const INTERVAL_MS = 1000
+/** Younger messages may just be on their way into the outbox. */
+const MIN_AGE_MS = 1000
+const MAX_AGE_MS = 30_000
+const MAX_MESSAGES = 5000
+
+/**
+ * Looks every second for messages that were committed and that nobody has told of: by a process that died in that
+ * moment, or by another one whose wake-up got lost.
+ */
+export class OutboxSweep implements AsyncDisposable {
+  readonly #database: Database
+  readonly #log: Logger
+  readonly #found: (sessionId: string, messageId: string) => void
+  readonly #interval: NodeJS.Timeout
+  #sweeping: Promise<void> | undefined
+
+  /** `found` is told of every message that is old enough and not sent, whether known or not. */
+  constructor(
+    { database, log }: { database: Database; log: Logger },
+    found: (sessionId: string, messageId: string) => void,
+  ) {
+    this.#database = database
+    this.#log = log
+    this.#found = found
+    this.#interval = setInterval(() => {
+      this.#sweeping ??= this.#sweep().finally(() => {
+        this.#sweeping = undefined
+      })
+    }, INTERVAL_MS).unref()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#interval)
+    await this.#sweeping
+  }
+
+  async #sweep(): Promise<void> {
+    const nowMs = Date.now()
+    try {
+      const unsent = await readUnsentSince(this.#database.worker, {
+        fromMs: nowMs - MAX_AGE_MS,
+        untilMs: nowMs - MIN_AGE_MS,
+        limit: MAX_MESSAGES,
+      })
+      for (const { sessionId, id } of unsent) this.#found(sessionId, id)
+    } catch (err) {
+      this.#log.debug({ err }, 'The outbox could not be swept; the next sweep follows.')
+    }
+  }
+}
