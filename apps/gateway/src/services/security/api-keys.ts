@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { API_KEY_PATTERN, type ApiKey, type CreateApiKey, type CreatedApiKey } from '@frontdesk/api-contract'
+import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
@@ -15,6 +16,7 @@ import {
 import { appendAudit } from '#src/storage/audit.ts'
 import { findCompany } from '#src/storage/companies.ts'
 import type { Database } from '#src/storage/database.ts'
+import type { Schema } from '#src/storage/schema-types.ts'
 
 /** Whom a key stands for. */
 export type Identity = { kind: 'platform'; apiKeyId: string } | { kind: 'company'; apiKeyId: string; companyId: string }
@@ -99,14 +101,22 @@ export class ApiKeys {
 
   /** The first platform key, once in the life of a database; undefined when there has been one. */
   createFirstPlatformKey(): Promise<string | undefined> {
-    const key = newKey('platform')
-    return this.#database.worker.transaction().execute(async (db) => {
-      if (await hasPlatformKey(db)) return undefined
-      const row = await insertApiKey(db, { ...toInsert(key, 'First platform key'), companyId: null, expiresAt: null })
-      await appendAudit(db, { companyId: null, apiKeyId: null, action: 'api_key.created', subjectId: row.id })
-      return key
-    })
+    return this.#database.worker
+      .transaction()
+      .execute(async (db) => ((await hasPlatformKey(db)) ? undefined : insertPlatformKey(db, 'First platform key')))
   }
+
+  /** One more platform key, for whoever has lost the others. */
+  createPlatformKey(name: string): Promise<string> {
+    return this.#database.worker.transaction().execute((db) => insertPlatformKey(db, name))
+  }
+}
+
+async function insertPlatformKey(db: Kysely<Schema>, name: string): Promise<string> {
+  const key = newKey('platform')
+  const row = await insertApiKey(db, { ...toInsert(key, name), companyId: null, expiresAt: null })
+  await appendAudit(db, { companyId: null, apiKeyId: null, action: 'api_key.created', subjectId: row.id })
+  return key
 }
 
 const newKey = (kind: Identity['kind']): string => `fd_${kind}_${randomBytes(32).toString('base64url')}`

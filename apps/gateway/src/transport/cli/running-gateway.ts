@@ -10,6 +10,7 @@ export interface RunningGateway extends AsyncDisposable {
   readonly platformKey: string | undefined
   /** The file of the master key, when this start has generated it. */
   readonly generatedMasterKeyFile: string | undefined
+  readonly apiKeys: { createPlatformKey(name: string): Promise<string> }
   readonly companies: Pick<CompanyRegistry, 'list' | 'create'>
   readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'get' | 'linkingCode'>
 }

@@ -14,13 +14,16 @@ Examples:
   $ frontdesk start --port 9000 --data-dir /var/lib/frontdesk
   $ DATABASE_URL=postgres://user:password@host/database frontdesk start`
 
+type StartedGateway = Pick<RunningGateway, 'url' | 'platformKey' | 'generatedMasterKeyFile'>
+
 /** `frontdesk start`: the gateway, until it is told to end. */
 export function startCommand({ startGateway }: CliDependencies, output: () => Output): Command {
   return addSettingOptions(new Command('start'))
     .description('Start the gateway: sessions, answers and the HTTP API')
     .option('--link', 'link a first number: one company, one session, its QR code in this terminal')
+    .option('--new-platform-key', 'make one more platform key and print it, when the first one was lost')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: { link?: boolean } & Record<string, unknown>) => {
+    .action(async (options: { link?: boolean; newPlatformKey?: boolean } & Record<string, unknown>) => {
       const startedAt = performance.now()
       const flags = flagsOf(options)
       const config = loadConfig(flags)
@@ -29,7 +32,11 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
       using shutdown = listenForShutdown()
       {
         await using gateway = await startGateway(config, { log })
-        sayStarted(gateway, output(), performance.now() - startedAt, flags)
+        const platformKey =
+          options.newPlatformKey === true
+            ? await gateway.apiKeys.createPlatformKey('Made at the command line')
+            : gateway.platformKey
+        sayStarted({ ...gateway, platformKey }, output(), performance.now() - startedAt, flags)
         if (options.link === true) await linkFirstSession(gateway, output(), shutdown.signal)
         await aborted(shutdown.signal)
         output().say('\nEnding: sessions are closed and the database is shut down. Press Ctrl-C again to force it.')
@@ -38,7 +45,7 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
     })
 }
 
-function sayStarted(gateway: RunningGateway, output: Output, tookMs: number, flags: Flags): void {
+function sayStarted(gateway: StartedGateway, output: Output, tookMs: number, flags: Flags): void {
   const { url, platformKey, generatedMasterKeyFile } = gateway
   output.report({
     type: 'ready',

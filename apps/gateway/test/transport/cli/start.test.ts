@@ -57,13 +57,14 @@ describe('the first start', () => {
     expect(await first.ended).toMatchObject({ code: 0 })
     expect(first.errors()).not.toContain(String(ready['platformKey']))
 
-    await using second = runFrontdesk(['start'], settings)
+    await using second = runFrontdesk(['start', '--new-platform-key'], settings)
     await until(() => second.lines.some((line) => line.includes('Frontdesk is ready')), { timeoutMs: 60_000 })
     second.signal('SIGTERM')
     const { code, output } = await second.ended
     expect(code).toBe(0)
     expect(output).toMatch(/Address +http:\/\/127\.0\.0\.1:\d+\n/)
-    expect(output).not.toContain('fd_platform_')
+    expect(output.match(/fd_platform_[\w-]{43}/)?.[0]).not.toBe(ready['platformKey'])
+    expect(output).toContain('PLATFORM KEY')
     expect(output).not.toContain('MASTER KEY')
   })
 })
@@ -109,6 +110,10 @@ describe('a start that cannot be', () => {
     other.close()
     expect(code).toBe(1)
     expect(errors).toContain('The port is taken.')
+
+    // The keys of a first start are shown by the one that succeeds.
+    await using next = runFrontdesk(['--json', 'start'], onDatabase(database))
+    expect(await next.fact('ready')).toMatchObject({ platformKey: expect.stringMatching(/^fd_platform_/) })
   })
 })
 
