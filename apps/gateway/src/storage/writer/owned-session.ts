@@ -45,6 +45,8 @@ export class WriterSession implements OwnedSession, Owner {
   #pending = new SessionChanges()
   #inFlight: SessionChanges | undefined
   #published = 0
+  /** The newest change that was not dropped. */
+  #accepted = 0
   #committed = 0
   #waiters: Waiter[] = []
   #failure: StoreError | undefined
@@ -75,6 +77,7 @@ export class WriterSession implements OwnedSession, Owner {
   publish(change: SessionChange): number {
     this.#published += 1
     if (this.#failure ?? this.#closing) return this.#published
+    this.#accepted = this.#published
     this.#pending.add(change)
     this.#events.published(this)
     return this.#published
@@ -116,7 +119,7 @@ export class WriterSession implements OwnedSession, Owner {
 
   async #close(): Promise<void> {
     try {
-      await this.committed(this.#published)
+      await this.committed(this.#accepted)
     } catch {
       // `onFailed` was told; what matters here is that nothing is under way any more.
     }
@@ -129,7 +132,7 @@ export class WriterSession implements OwnedSession, Owner {
     const changes = this.#pending
     this.#pending = new SessionChanges()
     this.#inFlight = changes
-    return { changes, upTo: this.#published }
+    return { changes, upTo: this.#accepted }
   }
 
   get hasChangesInFlight(): boolean {
