@@ -1,7 +1,7 @@
-import type { SessionState } from '@frontdesk/api-contract'
 import { type Kysely, type Selectable, sql } from 'kysely'
 import { DatabaseError } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
+import type { SessionStatus } from '#src/model/session-state.ts'
 import { appendEvents } from './events.ts'
 import type { Schema } from './schema-types.ts'
 
@@ -63,26 +63,23 @@ export const setSessionWanted = (
     .returningAll()
     .executeTakeFirst()
 
-/** What changes with a session's state. */
-export interface StateChange {
-  state: SessionState
-  reason: string | null
+/** A transition, as it is stored. */
+export interface StateChange extends SessionStatus {
   /** When it became so. */
   since: Date
-  /** Set when nothing but a new start brings the session back. */
-  isOver?: boolean
-  /** Set when the phone has accepted the link. */
-  linkedAs?: { phone: string; lid: string | null }
-  /** Forgets the link and every key of it: the next start links anew. */
-  isUnlinked?: boolean
+  /** The linked number, when it has become known. */
+  account?: { phone: string; lid: string | null }
 }
 
-/** Stores a transition and its event. A part of the owner's fenced transaction. */
+/**
+ * Stores a transition and its event. What is over and not linked keeps no key: the next start links anew. A part of the
+ * owner's fenced transaction.
+ */
 export async function changeSessionState(
   companyId: string,
   db: Kysely<Schema>,
   sessionId: string,
-  { state, reason, since, isOver, linkedAs, isUnlinked }: StateChange,
+  { state, reason, isLinked, isOver, since, account }: StateChange,
 ): Promise<void> {
   await db
     .updateTable('session')
@@ -90,14 +87,14 @@ export async function changeSessionState(
       state,
       reason,
       state_since: since,
+      linked_at: isLinked ? sql<Date>`coalesce(linked_at, ${since})` : null,
       ...(isOver && { is_wanted: false }),
-      ...(linkedAs && { linked_at: sql<Date>`coalesce(linked_at, ${since})`, ...linkedAs }),
-      ...(isUnlinked && { linked_at: null }),
+      ...account,
     })
     .where('company_id', '=', companyId)
     .where('id', '=', sessionId)
     .execute()
-  if (isUnlinked) await db.deleteFrom('signal_key').where('session_id', '=', sessionId).execute()
+  if (isOver && !isLinked) await db.deleteFrom('signal_key').where('session_id', '=', sessionId).execute()
   const data = { state, reason }
   await appendEvents(db, [{ companyId, type: 'session.state_changed', sessionId, subjectId: sessionId, data }])
 }

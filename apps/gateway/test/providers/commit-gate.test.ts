@@ -135,7 +135,9 @@ class LocalServer implements AsyncDisposable {
   readonly #server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
 
   constructor() {
-    this.#server.on('connection', (socket) => socket.on('message', (data) => this.received.push(String(data))))
+    this.#server.on('connection', (socket) =>
+      socket.on('message', (data: Buffer) => this.received.push(data.toString())),
+    )
   }
 
   async connect(): Promise<WebSocket> {

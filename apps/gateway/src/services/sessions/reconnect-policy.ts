@@ -1,15 +1,12 @@
-import type { SessionState } from '@frontdesk/api-contract'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
+import type { FinalState } from '#src/model/session-state.ts'
 
 /** What follows when a connection has ended. */
 export type Policy =
   /** Connect again: at once, after a growing delay, or after a long one because hurry would do harm. */
   | { kind: 'reconnect'; delay: 'none' | 'backoff' | 'long' }
   /** Somebody has to do something first. */
-  | {
-      kind: 'stop'
-      state: Extract<SessionState, 'created' | 'paused' | 'logged_out' | 'banned' | 'conflict' | 'failed'>
-    }
+  | { kind: 'stop'; state: FinalState }
   /** Another process owns the session: whatever happens to it is not ours to say. */
   | { kind: 'leave' }
 

@@ -3,7 +3,9 @@ import type { Logger } from 'pino'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
-import type { Provider, ProviderConnection, ProviderSettings } from '#src/providers/provider.ts'
+import { afterIncident, type SessionIncident } from '#src/model/session-state.ts'
+import type { StoreFailure } from '#src/model/store-error.ts'
+import type { Account, Provider, ProviderConnection, ProviderSettings } from '#src/providers/provider.ts'
 import { pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
@@ -16,6 +18,12 @@ import { RECONNECT_POLICY, reconnectDelayMs } from './reconnect-policy.ts'
 import type { SessionListener } from './session-listener.ts'
 import { StateRecorder } from './state-recorder.ts'
 
+export interface SessionSettings extends ProviderSettings {
+  reconnectDelayMs: number
+  /** For a session that is not linked: it is started again by a person. A linked one never gives up. */
+  maxReconnectAttempts: number
+}
+
 export interface RunnerTools {
   nodeId: string
   database: Database
@@ -24,8 +32,8 @@ export interface RunnerTools {
   provider: Provider
   listener: SessionListener
   slots: ConnectSlots
-  settings: ProviderSettings & { reconnectDelayMs: number }
-  contactsOf(companyId: string): ContactBook
+  settings: SessionSettings
+  contactsOf: (companyId: string) => ContactBook
   log: Logger
   /** Aborted when the database is not to be waited for any longer. */
   givingUp: AbortSignal
@@ -105,10 +113,12 @@ export class SessionRunner {
     const store = writer.openSession({ ...lease, sealer, onFailed: () => void this.#connection?.close() })
     try {
       await listener.owned({ lease, store })
-      const end = await this.#keepConnected(lease, store)
+      this.#record(lease, { kind: 'taken_up' })
+      const last = await this.#keepConnected(lease, store)
+      // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
       await store.close()
-      if (end === undefined) return false
-      this.#recordEnd(lease, end)
+      if (last === 'store_failed') return false
+      if (last !== 'lease_lost') this.#record(lease, last)
       return true
     } finally {
       await store.close()
@@ -116,36 +126,36 @@ export class SessionRunner {
     }
   }
 
-  /** Connects again and again. Resolves with the reason that ends the session, or undefined when its store has failed. */
-  async #keepConnected(lease: Lease, store: OwnedSession): Promise<DisconnectReason | undefined> {
-    this.#states.record(lease, { state: 'connecting', reason: null })
+  /** Connects again and again. Resolves with what ends the session, or with how its store has failed. */
+  async #keepConnected(lease: Lease, store: OwnedSession): Promise<SessionIncident | StoreFailure> {
     while (!this.#stopping.signal.aborted) {
-      const startedAt = performance.now()
       const closedFor = await this.#connect(lease, store)
       const reason = store.failure?.reason ?? closedFor
-      if (performance.now() - startedAt > STABLE_MS) this.#attempts = 0
       if (this.#stopping.signal.aborted) break
       const policy = RECONNECT_POLICY[reason]
-      if (policy.kind !== 'reconnect') return reason
-      this.#states.record(lease, { state: this.#isLinked ? 'reconnecting' : 'connecting', reason })
-      if (store.failure !== undefined) return undefined
+      if (policy.kind === 'leave') return 'lease_lost'
+      if (policy.kind === 'stop') return { kind: 'ended', reason, state: policy.state }
+      // Nobody is waiting in front of the QR code any more.
+      if (!this.#isLinked && this.#attempts >= this.#tools.settings.maxReconnectAttempts)
+        return { kind: 'ended', reason, state: 'created' }
+      this.#record(lease, { kind: 'disconnected', reason })
+      if (store.failure !== undefined) return 'store_failed'
       await this.#delay(policy.delay)
     }
-    return 'closed_by_us'
+    return { kind: this.#stopping.signal.reason as StopRequest }
   }
 
   /** One connection, from its opening to its end. */
   async #connect(lease: Lease, store: OwnedSession): Promise<DisconnectReason> {
     const { provider, settings, listener, slots, log, contactsOf } = this.#tools
     const sessionId = this.#sessionId
-    // What the last connection published, new credentials above all, is what this one starts from.
-    await store.committed(store.published).catch(() => undefined)
     const release = await slots.take()
     if (this.#stopping.signal.aborted || store.failure !== undefined) {
       release()
       return store.failure?.reason ?? 'closed_by_us'
     }
     const closed = Promise.withResolvers<DisconnectReason>()
+    let onlineSinceMs: number | undefined
     const connection = provider.open({
       sessionId,
       companyId: this.#companyId,
@@ -155,17 +165,17 @@ export class SessionRunner {
       events: {
         linkingCode: ({ qr, expiresAt }) => {
           release()
-          if (this.#code === undefined) this.#states.record(lease, { state: 'linking', reason: 'qr' })
+          if (this.#code === undefined) this.#record(lease, { kind: 'code_shown' })
           this.#code = { qr, expiresAt: expiresAt.toISOString() }
         },
-        linked: ({ phone, lid = null }) => {
+        linked: (account) => {
           this.#code = undefined
-          this.#isLinked = true
-          this.#states.record(lease, { state: 'connecting', reason: 'linked', linkedAs: { phone, lid } })
+          this.#record(lease, { kind: 'linked' }, account)
         },
-        online: () => {
+        online: (account) => {
           release()
-          this.#states.record(lease, { state: 'online', reason: null })
+          onlineSinceMs = performance.now()
+          this.#record(lease, { kind: 'online' }, account)
           listener.online({ lease, store }, connection)
         },
         typing: (contactId, isTyping) => listener.typing(sessionId, contactId, isTyping),
@@ -183,21 +193,18 @@ export class SessionRunner {
     this.#code = undefined
     release()
     listener.offline(sessionId)
+    if (onlineSinceMs !== undefined && performance.now() - onlineSinceMs > STABLE_MS) this.#attempts = 0
     return reason
   }
 
-  #recordEnd(lease: Lease, reason: DisconnectReason): void {
-    const policy = RECONNECT_POLICY[reason]
-    if (policy.kind !== 'stop') return
-    const request = this.#stopping.signal.aborted ? (this.#stopping.signal.reason as StopRequest) : undefined
-    if (request === 'gateway_stopped') {
-      this.#states.record(lease, { state: this.#isLinked ? 'reconnecting' : 'connecting', reason: request })
-      return
-    }
-    // A session that was never linked has nothing to be paused.
-    const state = policy.state === 'paused' && !this.#isLinked ? 'created' : policy.state
-    const isUnlinked = state === 'logged_out' || !this.#isLinked
-    this.#states.record(lease, { state, reason: request ?? reason, isOver: true, isUnlinked })
+  #record(lease: Lease, incident: SessionIncident, account?: Account): void {
+    const status = afterIncident({ isLinked: this.#isLinked }, incident)
+    this.#isLinked = status.isLinked
+    this.#states.record(lease, {
+      ...status,
+      since: new Date(),
+      ...(account && { account: { phone: account.phone, lid: account.lid ?? null } }),
+    })
   }
 
   async #delay(delay: 'none' | 'backoff' | 'long'): Promise<void> {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
-import type { Provider, ProviderSettings } from '#src/providers/provider.ts'
+import type { Provider } from '#src/providers/provider.ts'
 import type { Actor } from '#src/services/security/actor.ts'
 import { appendAudit } from '#src/storage/audit.ts'
 import { createContactBook } from '#src/storage/contacts.ts'
@@ -22,7 +22,7 @@ import {
 import type { Writer } from '#src/storage/writer/writer.ts'
 import { ConnectSlots } from './connect-slots.ts'
 import type { SessionListener } from './session-listener.ts'
-import { type RunnerTools, SessionRunner } from './session-runner.ts'
+import { type RunnerTools, SessionRunner, type SessionSettings } from './session-runner.ts'
 
 /** Sessions that connect at once: more of them only make each one slower. */
 const CONNECTING_AT_ONCE = 50
@@ -36,7 +36,7 @@ export interface SessionServiceOptions {
   keyRing: KeyRing
   provider: Provider
   listener: SessionListener
-  settings: ProviderSettings & { reconnectDelayMs: number }
+  settings: SessionSettings
   log: Logger
 }
 

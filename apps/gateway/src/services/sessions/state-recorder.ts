@@ -26,8 +26,8 @@ export class StateRecorder {
     this.#signal = signal
   }
 
-  record(lease: Lease, change: Omit<StateChange, 'since'>): void {
-    this.#waiting.push({ ...change, since: new Date() })
+  record(lease: Lease, change: StateChange): void {
+    this.#waiting.push(change)
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift()
     this.#writing ??= this.#write(lease).finally(() => {
       this.#writing = undefined

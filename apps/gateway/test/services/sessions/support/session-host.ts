@@ -1,0 +1,108 @@
+import { pino } from 'pino'
+import type { Emulator } from 'whatsapp-emulator'
+import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import type { ProviderConnection } from '#src/providers/provider.ts'
+import type { Actor } from '#src/services/security/actor.ts'
+import type { RunningSession, SessionListener } from '#src/services/sessions/session-listener.ts'
+import type { SessionSettings } from '#src/services/sessions/session-runner.ts'
+import { SessionService } from '#src/services/sessions/session-service.ts'
+import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
+import type { TestDatabase } from '../../../support/database.ts'
+import { until } from '../../../support/until.ts'
+
+export const ACTOR: Actor = { apiKeyId: null }
+
+const SETTINGS: SessionSettings = {
+  keepAliveIntervalMs: 30_000,
+  qrTimeoutMs: 60_000,
+  maxQrAttempts: 3,
+  reconnectDelayMs: 20,
+  maxReconnectAttempts: 3,
+}
+
+/** What a session service tells others, for each session as it tells it. */
+export class RecordedSessions implements SessionListener {
+  readonly #calls = new Map<string, string[]>()
+  readonly connections = new Map<string, ProviderConnection>()
+
+  callsOf(sessionId: string): string[] {
+    return this.#calls.get(sessionId) ?? []
+  }
+
+  async owned({ lease }: RunningSession): Promise<void> {
+    this.#note(lease.sessionId, `owned ${lease.epoch}`)
+  }
+  online({ lease }: RunningSession, connection: ProviderConnection): void {
+    this.#note(lease.sessionId, 'online')
+    this.connections.set(lease.sessionId, connection)
+  }
+  offline(sessionId: string): void {
+    this.#note(sessionId, 'offline')
+  }
+  typing(sessionId: string): void {
+    this.#note(sessionId, 'typing')
+  }
+  released(sessionId: string): void {
+    this.#note(sessionId, 'released')
+  }
+
+  #note(sessionId: string, call: string): void {
+    this.#calls.set(sessionId, [...this.callsOf(sessionId), call])
+  }
+}
+
+/** The sessions' part of a gateway, on real parts: provider, emulator, writer, database. */
+export class SessionHost implements AsyncDisposable {
+  readonly service: SessionService
+  readonly listener: RecordedSessions
+  readonly writer: Writer
+
+  private constructor(service: SessionService, listener: RecordedSessions, writer: Writer) {
+    this.service = service
+    this.listener = listener
+    this.writer = writer
+  }
+
+  static async start(
+    { database, keyRing }: TestDatabase,
+    emulator: Emulator,
+    settings: Partial<SessionSettings> = {},
+  ): Promise<SessionHost> {
+    const log = pino({ level: 'silent' })
+    const writer = await startWriter({ database, log })
+    const listener = new RecordedSessions()
+    const provider = createBaileysProvider({ emulator, ackTimeoutMs: 2000 })
+    const service = new SessionService({
+      ...{ database, writer, keyRing, provider, listener, log },
+      settings: { ...SETTINGS, ...settings },
+    })
+    return new SessionHost(service, listener, writer)
+  }
+
+  /** Resolves when the session is in this state. */
+  async inState(companyId: string, sessionId: string, state: string) {
+    return await until(
+      async () => {
+        const session = await this.service.get(companyId, sessionId)
+        return session.state === state ? session : undefined
+      },
+      { what: `the session is ${state}` },
+    )
+  }
+
+  /** A new session, linked to the number and online. */
+  async link(companyId: string, emulator: Emulator, phone: string): Promise<string> {
+    const { id } = await this.service.create(companyId, { name: `session ${phone}` }, ACTOR)
+    await this.service.start(companyId, id, ACTOR)
+    await this.inState(companyId, id, 'linking')
+    const { qr } = await this.service.linkingCode(companyId, id)
+    await emulator.scanQr({ phone, qr })
+    await this.inState(companyId, id, 'online')
+    return id
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.service[Symbol.asyncDispose]()
+    await this.writer[Symbol.asyncDispose]()
+  }
+}
