@@ -1,11 +1,15 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from '../src/index.ts'
+import { BaileysClient } from './support/baileys-client.ts'
 import { launchChromium } from './support/chromium.ts'
-import { LinkingCompanion, until } from './support/linking-companion.ts'
+import { until } from './support/until.ts'
 
+/** What the page proposes for a company. */
 const COMPANY = '491700000001'
 const CUSTOMER = '491711111111'
+/** Baileys' number for the status of an own message that was read. */
+const READ = 4
 
 let browser: Browser
 
@@ -46,16 +50,20 @@ async function openPage(options: { width?: number } = {}) {
 }
 
 /** A companion shows its code, somebody tells the emulator, and a person scans it on the page. */
-async function linkByClick(emulator: Emulator, page: Page): Promise<LinkingCompanion> {
-  const companion = new LinkingCompanion(emulator.url)
-  await until('a QR code', () => companion.qr !== undefined)
-  await emulator.announceQr({ qr: companion.qr ?? '' })
+async function linkByClick(emulator: Emulator, page: Page): Promise<BaileysClient> {
+  using linking = new BaileysClient(emulator)
+  await emulator.announceQr({ qr: await linking.qr() })
   const waiting = page.getByRole('region', { name: 'Waiting to be scanned' }).getByRole('listitem')
   await waiting.getByText('Paste the text').waitFor({ state: 'hidden' })
   expect(await waiting.getByLabel('Phone that scans it').inputValue()).toBe(COMPANY)
   await waiting.getByRole('button', { name: 'Scan' }).click()
-  await until('the companion to be linked and connected', () => companion.isOpen)
-  return companion
+  return await loggedIn(emulator, linking)
+}
+
+/** The companion has been scanned: it is told to connect again, and does. */
+async function loggedIn(emulator: Emulator, linking: BaileysClient): Promise<BaileysClient> {
+  expect(await linking.closed()).toBe(515)
+  return new BaileysClient(emulator, linking.store).opened()
 }
 
 function message(page: Page, text: string) {
@@ -73,7 +81,7 @@ async function write(page: Page, text: string): Promise<void> {
 test('a waiting companion is linked by a click, and the phone’s owner unlinks it', async () => {
   await using open = await openPage()
   const { emulator, page } = open
-  await using companion = await linkByClick(emulator, page)
+  using companion = await linkByClick(emulator, page)
   await page.getByText(`+${COMPANY} has scanned the code and is linked.`).waitFor()
 
   await page.getByRole('list', { name: 'Linked numbers' }).getByRole('button', { name: COMPANY }).click()
@@ -82,48 +90,49 @@ test('a waiting companion is linked by a click, and the phone’s owner unlinks 
   await page.getByRole('button', { name: /^Unlink/ }).click()
 
   await page.getByText('No device is linked.').waitFor()
-  await until('the companion to hear that it is logged out', () => companion.closedWith === 401)
+  expect(await companion.closed()).toBe(401)
 })
 
 test('a code that nobody announced is pasted', async () => {
   await using open = await openPage()
   const { emulator, page } = open
-  await using companion = new LinkingCompanion(emulator.url)
-  await until('a QR code', () => companion.qr !== undefined)
+  using linking = new BaileysClient(emulator)
+  const qr = await linking.qr()
   const waiting = page.getByRole('region', { name: 'Waiting to be scanned' }).getByRole('listitem')
   await waiting.getByLabel('Paste the text').fill('https://example.org/')
   await waiting.getByRole('button', { name: 'Scan' }).click()
   await waiting.getByText('This is no QR code').waitFor()
 
-  await waiting.getByLabel('Paste the text').fill(companion.qr ?? '')
+  await waiting.getByLabel('Paste the text').fill(qr)
   await waiting.getByLabel('Phone that scans it').fill('+49 1700 / 000-777')
   await page.keyboard.press('Enter')
 
-  await until('the companion to be linked and connected', () => companion.isOpen)
+  using companion = await loggedIn(emulator, linking)
   expect(companion.socket.user?.id).toContain('491700000777')
 })
 
 test('a customer’s quick messages reach the companion in order, and its answer comes back with ticks on both sides', async () => {
   await using open = await openPage()
   const { emulator, page } = open
-  await using companion = await linkByClick(emulator, page)
+  using companion = await linkByClick(emulator, page)
   await page.getByRole('button', { name: 'Write to it as a customer' }).click()
   const texts = ['Hi!', 'do you do balayage?', 'and how much is it?']
   for (const text of texts) await write(page, text)
 
-  await until('three messages at the companion', () => companion.texts.length >= texts.length)
-  expect(companion.texts).toEqual(texts)
+  const keys = []
+  for (const text of texts) keys.push((await companion.text(text)).message.key)
+  expect(companion.texts()).toEqual(texts)
   for (const text of texts) await message(page, text).getByRole('img', { name: 'delivered' }).waitFor()
-  await companion.socket.readMessages(companion.received.map(({ key }) => key))
+  await companion.socket.readMessages(keys)
   for (const text of texts) await message(page, text).getByRole('img', { name: 'read' }).waitFor()
 
-  const jid = companion.received[0]?.key.remoteJid ?? ''
+  const jid = keys[0]?.remoteJid ?? ''
   await companion.socket.sendPresenceUpdate('composing', jid)
   await page.getByText('typing…').waitFor()
-  const answer = await companion.socket.sendMessage(jid, { text: 'Yes, from 129 €.' })
+  const answer = await companion.send(jid, 'Yes, from 129 €.')
   await message(page, 'Yes, from 129 €.').waitFor()
   // The chat is open on the customer's phone, so the answer counts as read.
-  await until('the read receipt at the companion', () => companion.statuses.get(answer?.key.id ?? '')?.at(-1) === 4)
+  await until('the companion heard that it is read', () => companion.statuses(answer).at(-1) === READ)
 
   // The owner sees the same conversation on the linked phone.
   await page.getByRole('list', { name: 'Linked numbers' }).getByRole('button', { name: COMPANY }).click()
@@ -171,12 +180,12 @@ test('a message that cannot be sent stays in sight with its reason, and a second
 test('a fault happens to the open phone’s companion, and a phone without one says why it cannot', async () => {
   await using open = await openPage()
   const { emulator, page } = open
-  await using companion = await linkByClick(emulator, page)
+  using companion = await linkByClick(emulator, page)
   await page.getByLabel('Open a phone').fill(COMPANY)
   await page.keyboard.press('Enter')
   await page.getByRole('button', { name: 'Drop' }).click()
   await page.getByText('Drop: done').waitFor()
-  await until('the connection to break', () => companion.closedWith !== undefined)
+  await companion.closed()
   await page.getByRole('list', { name: 'Linked numbers' }).getByText('not connected').waitFor()
 
   await page.getByRole('button', { name: 'Stall' }).click()
@@ -237,4 +246,23 @@ test('everything works by keyboard in a window of 400 pixels, and nothing sticks
     await page.goto(`${emulator.pageUrl}#${place}`)
     expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400)
   }
+})
+
+test('a companion that goes away during the scan leaves its error in sight', async () => {
+  await using open = await openPage()
+  const { emulator, page } = open
+  using companion = new BaileysClient(emulator)
+  await emulator.announceQr({ qr: await companion.qr() })
+  const section = page.getByRole('region', { name: 'Waiting to be scanned' })
+  await section.getByText('Paste the text').first().waitFor({ state: 'hidden' })
+  // The person's click arrives after the companion has closed.
+  await page.route('**/control/scanQr', async (route) => {
+    await companion.end()
+    await until('the code was withdrawn', async () => (await emulator.pendingLinks()).length === 0)
+    await route.continue()
+  })
+  await section.getByRole('button', { name: 'Scan' }).click()
+
+  await section.getByText('This QR code is unknown or has expired.').waitFor()
+  await section.getByText('Nobody shows a QR code at the moment.').waitFor()
 })

@@ -57,9 +57,16 @@ function createGroup(app: App, group: FaultGroup): View {
     list,
     notice.element,
   )
+  let open: string | undefined
   return {
     element: details,
-    update: (state) => setAttribute(details, 'hidden', !applies(group, state)),
+    update(state) {
+      const number = phoneOf(state.place)
+      // What happened to another phone says nothing about this one.
+      if (number !== open) notice.clear()
+      open = number
+      setAttribute(details, 'hidden', !applies(group, state))
+    },
   }
 }
 

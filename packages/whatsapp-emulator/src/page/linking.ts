@@ -21,7 +21,7 @@ export function createLinking(app: App): View {
     outcome.show(code.phone)
     await app.refresh()
   }
-  const pending = createPendingList(app, list, scan)
+  const pending = createPendingList(app, list, scan, outcome.fail)
   const paste = createScanForm({ scan, phone: suggestCompany(app.state.phones, new Set()) })
   paste.askForCode(true)
 
@@ -42,7 +42,13 @@ export function createLinking(app: App): View {
   }
 }
 
-function createPendingList(app: App, list: HTMLElement, scan: Scan): (links: readonly PendingLink[]) => void {
+/** `onLost` gets the error of a scan whose companion has gone meanwhile, and with it the row where errors stand. */
+function createPendingList(
+  app: App,
+  list: HTMLElement,
+  scan: Scan,
+  onLost: (error: unknown) => void,
+): (links: readonly PendingLink[]) => void {
   /** What is remembered of each waiting companion, as long as it waits. */
   const companions = new Map<string, { phone: string; form: ReturnType<typeof createScanForm> }>()
   const draw = keyedList<PendingLink, HTMLLIElement>(list, {
@@ -50,11 +56,20 @@ function createPendingList(app: App, list: HTMLElement, scan: Scan): (links: rea
     create({ id }) {
       const taken = new Set([...companions.values()].map((companion) => companion.phone))
       const phone = suggestCompany(app.state.phones, taken)
-      // The code is renewed all the time: scan the one that is shown now.
+      const now = (): PendingLink | undefined => app.state.pendingLinks.find((link) => link.id === id)
       const form = createScanForm({
-        scan,
+        async scan(code) {
+          try {
+            await scan(code)
+          } catch (error) {
+            await app.refresh()
+            if (now() === undefined) onLost(error)
+            throw error
+          }
+        },
         phone,
-        code: () => app.state.pendingLinks.find((link) => link.id === id)?.qr,
+        // The code is renewed all the time: scan the one that is shown now.
+        code: () => now()?.qr,
       })
       companions.set(id, { phone, form })
       const platform = element('bdi', { class: 'platform' })
@@ -80,7 +95,7 @@ function createPendingList(app: App, list: HTMLElement, scan: Scan): (links: rea
 }
 
 /** How the last scan went, with the step that most people take next. */
-function createOutcome(app: App): { element: HTMLElement; show(phone: string): void; clear(): void } {
+function createOutcome(app: App) {
   const notice = createNotice()
   const next = element('button', { type: 'button', class: 'button', hidden: true })
   let linked: string | undefined
@@ -96,7 +111,8 @@ function createOutcome(app: App): { element: HTMLElement; show(phone: string): v
   return {
     element: element('div', { class: 'link-done' }, notice.element, next),
     clear,
-    show(phone) {
+    fail: (error: unknown): void => notice.fail(error),
+    show(phone: string): void {
       linked = phone
       notice.say(`${displayNumber(phone)} has scanned the code and is linked.`)
       setText(next, 'Write to it as a customer')

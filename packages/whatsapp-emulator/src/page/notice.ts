@@ -5,6 +5,8 @@ import { element, setAttribute, setText } from './dom.ts'
 export interface Notice {
   readonly element: HTMLElement
   say(text: string): void
+  /** Shows an error in words for a person. */
+  fail(error: unknown): void
   clear(): void
   /** Runs `work` and shows its error, if it fails, in place of an earlier line. Tells whether it succeeded. */
   guard(work: () => Promise<unknown>): Promise<boolean>
@@ -22,6 +24,7 @@ export function createNotice(): Notice {
   return {
     element: node,
     say: (text) => show(text, 'done'),
+    fail: (error) => show(messageOf(error), 'error'),
     clear: () => show('', 'done'),
     async guard(work) {
       show('', 'done')
