@@ -19,7 +19,7 @@ export interface InboundOptions {
 }
 
 /** How many numbers and customers of each the paced traffic is spread over, and its pace. */
-const PACED = { sessions: 50, customers: 10, perSecond: 200 }
+const PACED = { sessions: 50, customers: 4, perSecond: 200 }
 
 /**
  * How fast messages come in, and how much later than raw Baileys they are receipted. A receipt is the measure of both,

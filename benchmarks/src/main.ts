@@ -1,8 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { inbound } from './inbound.ts'
-import { outbound } from './outbound.ts'
-import { sessions } from './sessions.ts'
-import { startup } from './startup.ts'
 
 const ABOUT = `Measures Frontdesk against the WhatsApp emulator, and raw Baileys with it.
 
@@ -17,6 +13,7 @@ Examples:
   npm run bench -- inbound --messages 5000
   npm run bench -- outbound --messages 5000 --sessions 10
   npm run bench -- startup
+  NODE_OPTIONS='--cpu-prof --cpu-prof-dir=profiles' npm run bench -- inbound
 `
 
 class Interruption extends Error {}
@@ -33,6 +30,7 @@ async function main(): Promise<void> {
   await Promise.race([commands(resources).parseAsync(), interrupted])
 }
 
+/** Each benchmark is loaded when it is called: help is there at once. */
 function commands(resources: AsyncDisposableStack): Command {
   const program = new Command('frontdesk bench').description(ABOUT).addHelpText('after', EXAMPLES)
   program
@@ -41,7 +39,10 @@ function commands(resources: AsyncDisposableStack): Command {
     .option('--count <number>', 'how many sessions', atLeast(1), 2000)
     .option('--rounds <number>', 'how often each side is measured', atLeast(1), 1)
     .option('--settle <seconds>', 'how long a process is left alone before its memory is read', atLeast(0), 15)
-    .action(({ settle, ...options }) => sessions(resources, { ...options, settleMs: settle * 1000 }))
+    .action(async ({ settle, ...options }) => {
+      const { sessions } = await import('./sessions.ts')
+      await sessions(resources, { ...options, settleMs: settle * 1000 })
+    })
   program
     .command('inbound')
     .description('messages a second from customers into the inbox, and the latency that Frontdesk adds')
@@ -58,7 +59,10 @@ committed, raw Baileys sends it at once. Latency is the time from a message's se
 emulator's clock, with 200 messages a second over 50 sessions; the added latency is Frontdesk's percentile minus raw
 Baileys' same percentile, over all rounds.`,
     )
-    .action((options) => inbound(resources, options))
+    .action(async (options) => {
+      const { inbound } = await import('./inbound.ts')
+      await inbound(resources, options)
+    })
   program
     .command('outbound')
     .description('messages a second from the API to WhatsApp')
@@ -72,13 +76,19 @@ Baileys' same percentile, over all rounds.`,
 Frontdesk's time runs from the first POST /v1/messages until the emulator has seen the last message; that of raw Baileys
 from the first call of sendMessage in its own process.`,
     )
-    .action((options) => outbound(resources, options))
+    .action(async (options) => {
+      const { outbound } = await import('./outbound.ts')
+      await outbound(resources, options)
+    })
   program
     .command('startup')
     .description('time from the start of the process to the first 200 of /ready, and memory when idle')
     .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
     .option('--settle <seconds>', 'how long a process is left alone before its memory is read', atLeast(0), 10)
-    .action(({ settle, ...options }) => startup(resources, { ...options, settleMs: settle * 1000 }))
+    .action(async ({ settle, ...options }) => {
+      const { startup } = await import('./startup.ts')
+      await startup(resources, { ...options, settleMs: settle * 1000 })
+    })
   return program
 }
 

@@ -55,13 +55,17 @@ const tiny: [keyof typeof figures, string[]][] = [
   ['startup', ['--rounds', '1', '--settle', '0']],
 ]
 
-test.each(tiny)('%s measures both sides and prints its figures as the last line', async (name, options) => {
-  const { code, output, errors } = await bench(name, ...options)
-  expect(code, errors).toBe(0)
-  const last = output.trimEnd().split('\n').at(-1) ?? ''
-  expect(figures[name].safeParse(JSON.parse(last)).error).toBeUndefined()
-  expect(output).toContain('raw Baileys')
-})
+test.each(tiny)(
+  '%s measures both sides and prints its figures as the last line',
+  async (name, options) => {
+    const { code, output, errors } = await bench(name, ...options)
+    expect(code, errors).toBe(0)
+    const last = output.trimEnd().split('\n').at(-1) ?? ''
+    expect(figures[name].safeParse(JSON.parse(last)).error).toBeUndefined()
+    expect(output).toContain('raw Baileys')
+  },
+  180_000,
+)
 
 test('--help lists the benchmarks and gives examples', async () => {
   const { code, output } = await bench('--help')

@@ -1,4 +1,5 @@
 import type { EmulatorControl } from 'whatsapp-emulator'
+import { progress } from './report.ts'
 import type { Side } from './side.ts'
 import { until } from './until.ts'
 
@@ -24,6 +25,7 @@ export async function establishChats(
   await until(`${side.name} has received the first messages`, async () => {
     return (await emulator.counters()).receipts - before.receipts >= sent.length
   })
+  progress(`${side.name} has received the first messages of ${sent.length} customers`)
   const chats = sent.map(({ to, from }) => ({ phone: to, customer: from }))
   await side.send(chats.map(({ phone, customer }) => ({ from: phone, to: customer, text: 'Welcome!' })))
   await until(`the customers have the first answers of ${side.name}`, async () => {

@@ -33,6 +33,7 @@ export async function startGatewayProcess(
     env: {
       PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
       HOME: process.env['HOME'],
+      NODE_OPTIONS: process.env['NODE_OPTIONS'],
       FRONTDESK_MASTER_KEY: masterKey,
       FRONTDESK_EMULATOR_URL: emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: emulator.rootKey,
