@@ -18,6 +18,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 a wrong command or setting, 130 and 143 ended by force.`
 
+const END_GRACE_MS = 250
+
 /** Wrong usage, as opposed to help and version, which commander also reports by throwing. */
 const isUsageError = (error: CommanderError) => error.exitCode !== 0
 
@@ -55,5 +57,15 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     }
     output().fail(error)
     process.exitCode = exitCodeOf(error)
+  } finally {
+    endSoon()
   }
+}
+
+/**
+ * The command is over and has closed what it opened. What may still keep the process up is a timer inside of a library:
+ * Baileys leaves one of 30 s behind after it has uploaded pre-keys (Socket/socket.js, uploadPreKeys), out of our reach.
+ */
+function endSoon(): void {
+  setTimeout(() => process.exit(), END_GRACE_MS).unref()
 }
