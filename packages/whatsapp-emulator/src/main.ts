@@ -31,7 +31,11 @@ async function main(): Promise<void> {
     throw new Error(`--port must be a whole number from 0 to ${MAX_PORT}, not "${values.port}".`)
   const emulator = await startEmulator({ port })
   emulator.on('violation', ({ jid, reason }) => console.error(`Protocol violation by ${jid || 'a client'}: ${reason}`))
-  const stop = () => void emulator.close()
+  const stop = () => {
+    void emulator.close()
+    // An open channel would keep the process alive.
+    if (process.connected) process.disconnect()
+  }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   // With an IPC channel somebody started this as a part of himself: it must not outlive him.
