@@ -31,7 +31,11 @@ const fault = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('reorder'), count, ...target }),
   z.strictObject({ kind: z.literal('no_devices'), phone }),
   z.strictObject({ kind: z.literal('lose_sessions'), phone }),
-  z.strictObject({ kind: z.literal('refuse_connections'), isOn: z.boolean() }),
+  z.strictObject({
+    kind: z.literal('refuse_connections'),
+    isOn: z.boolean(),
+    how: z.enum(['reset', 'http_503']).exactOptional(),
+  }),
 ])
 
 const sendText = z.strictObject({

@@ -146,8 +146,8 @@ export type Fault =
   | { kind: 'no_devices'; phone: string }
   /** This phone lost its Signal sessions, as after a reinstallation: what it is sent cannot be decrypted and is asked for again. */
   | { kind: 'lose_sessions'; phone: string }
-  /** New connections are refused while this is on. */
-  | { kind: 'refuse_connections'; isOn: boolean }
+  /** New connections are refused while this is on: reset (the default), or answered with HTTP status 503. */
+  | { kind: 'refuse_connections'; isOn: boolean; how?: 'reset' | 'http_503' }
 
 export interface Behaviour {
   /**

@@ -21,7 +21,8 @@ export interface EmulatorState {
   readonly changes: ChangeFeed
   /** Stanzas that companions were sent, or will be, and have not acknowledged. */
   pendingStanzas: number
-  refusesConnections: boolean
+  /** How new connections are refused now, if they are. */
+  refusal: 'reset' | 'http_503' | undefined
 }
 
 export const DEFAULT_BEHAVIOUR: Behaviour = {
@@ -55,6 +56,6 @@ export function makeEmulatorState(behaviour: Partial<Behaviour> = {}): EmulatorS
     timers,
     changes: new ChangeFeed((delayMs, task) => timers.after(delayMs, task)),
     pendingStanzas: 0,
-    refusesConnections: false,
+    refusal: undefined,
   }
 }

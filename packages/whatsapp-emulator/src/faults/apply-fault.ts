@@ -47,7 +47,7 @@ export function applyFault(state: EmulatorState, fault: Fault): void {
       state.directory.account(fault.phone).device.loseSessions()
       break
     case 'refuse_connections':
-      state.refusesConnections = fault.isOn
+      state.refusal = fault.isOn ? (fault.how ?? 'reset') : undefined
       break
   }
 }

@@ -11,6 +11,7 @@ import { handleMessage } from './messages.ts'
 import { handleIq } from './queries.ts'
 import { handleAck, handleReceipt } from './receipts.ts'
 
+const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 /** Where WhatsApp Web's clients connect to. */
@@ -36,11 +37,10 @@ export class CompanionServer implements Disposable {
 
   /** Takes over an HTTP connection that wants to become a WebSocket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#state.refusesConnections) {
-      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-      return
-    }
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket))
+    const { refusal } = this.#state
+    if (refusal === 'reset') socket.destroy()
+    else if (refusal === 'http_503') socket.end(UNAVAILABLE)
+    else this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket))
   }
 
   [Symbol.dispose](): void {
