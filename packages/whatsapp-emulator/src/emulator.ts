@@ -57,10 +57,17 @@ export class Emulator implements EmulatorControl, AsyncDisposable {
     })
   }
 
-  /** Starts to listen; port 0 takes any free one. */
+  /** Starts to listen; port 0 takes any free one. Rejects with `ControlError` when the port is taken. */
   async listen(port: number): Promise<void> {
     this.#http.listen(port, LOOPBACK_ADDRESS, BACKLOG)
-    await once(this.#http, 'listening')
+    try {
+      await once(this.#http, 'listening')
+    } catch (error) {
+      if (!isAddressInUse(error)) throw error
+      throw new ControlError(
+        `Port ${port} is in use. Stop what listens there, or take another port; 0 is any free one.`,
+      )
+    }
     const address = this.#http.address()
     if (address && typeof address === 'object') this.#port = address.port
   }
@@ -190,4 +197,8 @@ export class Emulator implements EmulatorControl, AsyncDisposable {
   #account(phone: string): Account {
     return this.#state.directory.account(phone)
   }
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }

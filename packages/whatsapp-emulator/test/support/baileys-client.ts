@@ -6,7 +6,7 @@ import makeWASocket, {
   type WASocket,
 } from 'baileys'
 import pino from 'pino'
-import type { Emulator } from '../../src/index.ts'
+import type { Emulator, EmulatorInfo } from '../../src/index.ts'
 import { MemoryStore } from './memory-store.ts'
 import { until } from './until.ts'
 
@@ -31,7 +31,11 @@ export class BaileysClient implements Disposable {
   closeCode: number | undefined
   closeReason: string | undefined
 
-  constructor(emulator: Emulator, store = new MemoryStore(), config: Partial<UserFacingSocketConfig> = {}) {
+  constructor(
+    emulator: Pick<EmulatorInfo, 'url'>,
+    store = new MemoryStore(),
+    config: Partial<UserFacingSocketConfig> = {},
+  ) {
     this.store = store
     this.socket = makeWASocket({
       auth: store.auth,
