@@ -21,6 +21,18 @@ export interface TestDatabase extends AsyncDisposable {
 /** `await using database = await createTestDatabase()`; takes some tens of milliseconds. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { url, drop } = await cloneTemplate()
+  const opened = await openTestDatabase(url)
+  return {
+    ...opened,
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]()
+      await drop()
+    },
+  }
+}
+
+/** The same for a migrated database that a test has started by itself. Disposing of it closes it only. */
+export async function openTestDatabase(url: string): Promise<TestDatabase> {
   const database = await openDatabase(url)
   const masterKey = randomBytes(32)
   const keyRing = await openKeyRing(database, masterKey, 'emulator')
@@ -52,10 +64,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
         .execute()
       return id
     },
-    async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]()
-      await drop()
-    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   }
 }
 

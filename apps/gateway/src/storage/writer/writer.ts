@@ -41,20 +41,28 @@ export interface Writer extends AsyncDisposable {
   readonly health: Readonly<CommitterState>
 }
 
+export interface WriterOptions {
+  database: Database
+  log: Logger
+  /** How long a writer that is disposed of waits for the database to take what was published. */
+  drainTimeoutMs?: number
+}
+
 /**
- * Starts a writer. Disposing of it commits what was published, if the database takes it within 5 s, and fails the rest.
+ * Starts a writer. Disposing of it commits what was published, if the database takes it in time, and fails the rest.
  * @throws FrontdeskError `database_unreachable`
  */
-export async function startWriter(options: { database: Database; log: Logger }): Promise<Writer> {
+export async function startWriter(options: WriterOptions): Promise<Writer> {
   const connection = new FlushConnection(options.database.url)
   await connection.query({ text: 'select' })
-  return new GroupCommitWriter(options.database, connection, options.log)
+  return new GroupCommitWriter(options, connection)
 }
 
 class GroupCommitWriter implements Writer {
   readonly #database: Database
   readonly #connection: FlushConnection
   readonly #log: Logger
+  readonly #drainTimeoutMs: number
   readonly #committer: Committer<WriterSession>
   readonly #sessions = new Map<string, WriterSession>()
   readonly #listeners = new Set<(batch: readonly CommittedChanges[]) => void>()
@@ -66,10 +74,11 @@ class GroupCommitWriter implements Writer {
   #lastFlushAt = 0
   #lastOperations = 0
 
-  constructor(database: Database, connection: FlushConnection, log: Logger) {
+  constructor({ database, log, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions, connection: FlushConnection) {
     this.#database = database
     this.#connection = connection
     this.#log = log
+    this.#drainTimeoutMs = drainTimeoutMs
     this.#committer = new Committer(connection, log, (settled) => this.#settle(settled))
   }
 
@@ -106,7 +115,7 @@ class GroupCommitWriter implements Writer {
   async [Symbol.asyncDispose](): Promise<void> {
     const drained = Promise.all([...this.#sessions.values()].map((session) => session.close()))
     const giveUp = new AbortController()
-    const timeout = delay(DRAIN_TIMEOUT_MS, undefined, { signal: giveUp.signal }).catch(() => undefined)
+    const timeout = delay(this.#drainTimeoutMs, undefined, { signal: giveUp.signal }).catch(() => undefined)
     await Promise.race([drained, timeout])
     giveUp.abort()
     this.#stopping.abort()

@@ -1,0 +1,186 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ContactBook } from '#src/model/contact-book.ts'
+import { newId } from '#src/model/ids.ts'
+import { contactById, createContactBook } from '#src/storage/contacts.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+let testDatabase: TestDatabase
+let companyId: string
+let book: ContactBook
+beforeAll(async () => {
+  testDatabase = await createTestDatabase()
+})
+beforeEach(async () => {
+  companyId = await testDatabase.createCompany()
+  book = newBook()
+})
+afterAll(() => testDatabase[Symbol.asyncDispose]())
+
+/** As another process has it: nothing is cached. */
+const newBook = () => createContactBook(testDatabase.database, companyId)
+const worker = () => testDatabase.database.worker
+const read = (contactId: string) => contactById(companyId, worker(), contactId)
+const contacts = () =>
+  worker().selectFrom('contact').select(['id', 'merged_into']).where('company_id', '=', companyId).execute()
+
+const phone = '4915112345678'
+const lid = '87654321987654'
+
+describe('a contact', () => {
+  test('is made at its first message and is the same at the next', async () => {
+    const id = await book.contactOf({ phone }, 'Ana')
+    expect(await book.contactOf({ phone })).toBe(id)
+    expect(await newBook().contactOf({ phone })).toBe(id)
+    expect(await read(id)).toEqual({ id, name: 'Ana', address: { phone } })
+  })
+
+  test('met lately is known at once', async () => {
+    const id = await book.contactOf({ phone, lid }, 'Ana')
+    expect(book.contactOf({ phone })).toBe(id)
+    expect(book.contactOf({ lid }, 'Ana')).toBe(id)
+    expect(book.contactOf({ phone, lid })).toBe(id)
+  })
+
+  test('met by one address gets the other when both come together', async () => {
+    const id = await book.contactOf({ phone })
+    expect(await book.contactOf({ phone, lid })).toBe(id)
+    expect(await newBook().contactOf({ lid })).toBe(id)
+    expect(await read(id)).toMatchObject({ address: { phone, lid } })
+  })
+
+  test('that changes its number keeps its conversation, and has the new number', async () => {
+    const id = await book.contactOf({ phone, lid })
+    expect(await book.contactOf({ phone: '4915187654321', lid })).toBe(id)
+    expect(await read(id)).toMatchObject({ address: { phone: '4915187654321', lid } })
+  })
+
+  test('that takes over the number of somebody else does not get their conversation', async () => {
+    const former = await book.contactOf({ phone, lid }, 'Ana')
+    const present = await book.contactOf({ phone, lid: '11112222333344' }, 'Ben')
+    expect(present).not.toBe(former)
+    expect(await book.contactOf({ phone })).toBe(present)
+    expect(await newBook().contactOf({ phone })).toBe(present)
+    expect(await newBook().contactOf({ lid })).toBe(former)
+    expect(await read(former)).toMatchObject({ name: 'Ana', address: { lid } })
+    expect((await contacts()).every(({ merged_into }) => merged_into === null)).toBe(true)
+  })
+
+  test('has the name that it gave last', async () => {
+    const id = await book.contactOf({ phone }, 'Ana')
+    await book.contactOf({ phone }, 'Ana Maria')
+    expect(await read(id)).toMatchObject({ name: 'Ana Maria' })
+    await book.contactOf({ phone })
+    expect(await read(id)).toMatchObject({ name: 'Ana Maria' })
+  })
+
+  test('may give a name that no database stores', async () => {
+    const id = await book.contactOf({ phone }, `A\0\ud800${'x'.repeat(500)}`)
+    const name = (await read(id))?.name ?? ''
+    expect(name.startsWith('A\ufffd\ufffdxxx')).toBe(true)
+    expect(name.length).toBe(200)
+  })
+
+  test('of one company is none of another', async () => {
+    const id = await book.contactOf({ phone })
+    const other = await testDatabase.createCompany()
+    expect(await createContactBook(testDatabase.database, other).contactOf({ phone })).not.toBe(id)
+    expect(await contactById(other, worker(), id)).toBeUndefined()
+  })
+})
+
+describe('the same contact met many times at the same moment', () => {
+  test('is made once, by one process', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, () => book.contactOf({ phone, lid })))
+    expect(new Set(ids).size).toBe(1)
+    expect(await contacts()).toHaveLength(1)
+  })
+
+  test('is made once, by several', async () => {
+    const addresses = [{ phone }, { lid }, { phone, lid }]
+    await Promise.all(Array.from({ length: 12 }, (_, index) => newBook().contactOf(addresses[index % 3] ?? { phone })))
+    const id = await newBook().contactOf({ phone, lid })
+    expect(await newBook().contactOf({ phone })).toBe(id)
+    expect(await newBook().contactOf({ lid })).toBe(id)
+    expect((await contacts()).filter(({ merged_into }) => merged_into === null)).toHaveLength(1)
+  })
+})
+
+describe('two contacts that turn out to be one', () => {
+  const store = async (contactId: string, sessionId: string, whatsappId: string) => {
+    const id = newId()
+    await worker()
+      .insertInto('message')
+      .values({
+        id,
+        company_id: companyId,
+        session_id: sessionId,
+        contact_id: contactId,
+        direction: 'inbound',
+        origin: 'customer',
+        whatsapp_id: whatsappId,
+        status: 'received',
+        content: JSON.stringify({ kind: 'text', text: whatsappId }),
+      })
+      .execute()
+    return id
+  }
+
+  test('become the older one, with all that the younger had', async () => {
+    const older = await book.contactOf({ phone })
+    const younger = await book.contactOf({ lid }, 'Ana')
+    const sessionId = await testDatabase.createSession(companyId)
+    await store(older, sessionId, 'A')
+    await store(older, sessionId, 'TWICE')
+    await store(younger, sessionId, 'B')
+    await store(younger, sessionId, 'TWICE')
+    const turnId = newId()
+    await worker()
+      .insertInto('turn')
+      .values({ id: turnId, company_id: companyId, session_id: sessionId, contact_id: younger })
+      .execute()
+
+    expect(await book.contactOf({ phone, lid })).toBe(older)
+    for (const address of [{ phone }, { lid }, { phone, lid }]) {
+      expect(await book.contactOf(address)).toBe(older)
+      expect(await newBook().contactOf(address)).toBe(older)
+    }
+    expect(await read(younger)).toEqual({ id: older, name: 'Ana', address: { phone, lid } })
+    const messages = await worker()
+      .selectFrom('message')
+      .select(['whatsapp_id', 'contact_id'])
+      .where('session_id', '=', sessionId)
+      .orderBy('id')
+      .execute()
+    expect(messages).toEqual(['A', 'TWICE', 'B'].map((whatsapp_id) => ({ whatsapp_id, contact_id: older })))
+    const turn = await worker().selectFrom('turn').select('contact_id').where('id', '=', turnId).executeTakeFirst()
+    expect(turn).toEqual({ contact_id: older })
+    const events = await worker()
+      .selectFrom('event')
+      .select(['type', 'subject_id', 'data'])
+      .where('company_id', '=', companyId)
+      .execute()
+    expect(events).toEqual([{ type: 'contact.merged', subject_id: younger, data: { into: older } }])
+  })
+
+  test('and a third: all point to the oldest', async () => {
+    const oldest = await book.contactOf({ lid })
+    const second = await book.contactOf({ phone: '4915100000001' })
+    const third = await book.contactOf({ phone: '4915100000002' })
+    // The third has become the second by other ways than an address.
+    await sql`update contact set merged_into = ${second} where id = ${third}`.execute(worker())
+    await sql`update contact_alias set contact_id = ${second} where contact_id = ${third}`.execute(worker())
+    expect(await newBook().contactOf({ phone: '4915100000001', lid })).toBe(oldest)
+    expect(await read(third)).toMatchObject({ id: oldest })
+    expect(await read(second)).toMatchObject({ id: oldest })
+  })
+
+  test('become one also when many find out at the same moment', async () => {
+    const older = await book.contactOf({ phone })
+    await book.contactOf({ lid })
+    const ids = await Promise.all(Array.from({ length: 10 }, () => newBook().contactOf({ phone, lid })))
+    expect(new Set(ids)).toEqual(new Set([older]))
+    const events = await worker().selectFrom('event').select('type').where('company_id', '=', companyId).execute()
+    expect(events).toHaveLength(1)
+  })
+})

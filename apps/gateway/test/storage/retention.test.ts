@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { firstIdAt, newId } from '#src/model/ids.ts'
+import { connect, connectionConfig } from '#src/storage/connection.ts'
+import { maintain } from '#src/storage/retention.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const now = new Date('2026-03-10T12:00:00Z')
+const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS)
+
+let testDatabase: TestDatabase
+let companyId: string
+let sessionId: string
+beforeAll(async () => {
+  testDatabase = await createTestDatabase()
+  companyId = await testDatabase.createCompany()
+  sessionId = await testDatabase.createSession(companyId)
+})
+afterAll(() => testDatabase[Symbol.asyncDispose]())
+
+const worker = () => testDatabase.database.worker
+const addEvent = (type: string, createdAt: Date) =>
+  worker().insertInto('event').values({ company_id: companyId, type, created_at: createdAt }).execute()
+const whereEventsAre = async () => {
+  const client = await connect(connectionConfig(testDatabase.url))
+  const { rows } = await client.query<{ type: string; partition: string }>(
+    'select type, tableoid::regclass::text as partition from event order by created_at',
+  )
+  await client.end()
+  return Object.fromEntries(rows.map(({ type, partition }) => [type, partition]))
+}
+
+test('events move from the default partition into their day, and leave with it after a week', async () => {
+  await addEvent('long ago', daysAgo(30))
+  await addEvent('eight days ago', daysAgo(8))
+  await addEvent('yesterday', daysAgo(1))
+  await addEvent('today', now)
+  const { partitionsCreated } = await maintain(testDatabase.database, now)
+  expect(partitionsCreated).toBe(4)
+  expect(await whereEventsAre()).toEqual({ yesterday: 'event_default', today: 'event_20260310' })
+
+  await addEvent('just before midnight', new Date('2026-03-10T23:59:59.999Z'))
+  await addEvent('midnight', new Date('2026-03-11T00:00:00Z'))
+  expect(await whereEventsAre()).toMatchObject({
+    'just before midnight': 'event_20260310',
+    midnight: 'event_20260311',
+  })
+
+  const later = await maintain(testDatabase.database, daysAgo(-8))
+  expect(later.partitionsDropped).toBe(1)
+  expect(await whereEventsAre()).toEqual({ midnight: 'event_20260311' })
+})
+
+test('a second call at the same time finds nothing to do', async () => {
+  await maintain(testDatabase.database, now)
+  const results = await Promise.all([maintain(testDatabase.database, now), maintain(testDatabase.database, now)])
+  for (const { partitionsCreated, partitionsDropped } of results)
+    expect({ partitionsCreated, partitionsDropped }).toEqual({ partitionsCreated: 0, partitionsDropped: 0 })
+})
+
+test('events are kept as long as the deployment wants', async () => {
+  const moment = daysAgo(-100)
+  await maintain(testDatabase.database, moment)
+  await addEvent('kept', moment)
+  await maintain(testDatabase.database, new Date(moment.getTime() + 20 * DAY_MS), { eventRetentionDays: 30 })
+  expect(await whereEventsAre()).toMatchObject({ kept: expect.any(String) as string })
+})
+
+test('a partition is as closed to a company as the whole log', async () => {
+  const attempt = testDatabase.database.asCompany(companyId, (db) => sql`select * from event_default`.execute(db))
+  await expect(attempt).rejects.toThrow(/permission denied/)
+})
+
+test('ciphertexts are forgotten after two weeks, and not a message with them', async () => {
+  const contactId = newId()
+  await worker().insertInto('contact').values({ id: contactId, company_id: companyId }).execute()
+  const addMessage = (whatsappId: string, at: Date) =>
+    worker()
+      .insertInto('message')
+      .values({
+        id: firstIdAt(at),
+        company_id: companyId,
+        session_id: sessionId,
+        contact_id: contactId,
+        direction: 'inbound',
+        origin: 'customer',
+        whatsapp_id: whatsappId,
+        status: 'received',
+        content: JSON.stringify({ kind: 'text', text: whatsappId }),
+        ciphertext_hash: Buffer.from(whatsappId),
+      })
+      .execute()
+  const addJournal = (name: string, at: Date) =>
+    worker()
+      .insertInto('journal')
+      .values({
+        session_id: sessionId,
+        ciphertext_hash: Buffer.from(name),
+        plaintext: Buffer.from('sealed'),
+        created_at: at,
+      })
+      .execute()
+  await addMessage('old', daysAgo(15))
+  await addMessage('new', daysAgo(13))
+  await addJournal('old', daysAgo(15))
+  await addJournal('new', daysAgo(13))
+
+  const { journalEntriesDeleted, ciphertextHashesCleared } = await maintain(testDatabase.database, now)
+  expect({ journalEntriesDeleted, ciphertextHashesCleared }).toEqual({
+    journalEntriesDeleted: 1,
+    ciphertextHashesCleared: 1,
+  })
+  const messages = await worker()
+    .selectFrom('message')
+    .select(['whatsapp_id', 'ciphertext_hash'])
+    .orderBy('id')
+    .execute()
+  expect(messages).toEqual([
+    { whatsapp_id: 'old', ciphertext_hash: null },
+    { whatsapp_id: 'new', ciphertext_hash: Buffer.from('new') },
+  ])
+  const journal = await worker().selectFrom('journal').select('ciphertext_hash').execute()
+  expect(journal).toEqual([{ ciphertext_hash: Buffer.from('new') }])
+})
