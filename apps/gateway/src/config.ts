@@ -30,7 +30,7 @@ export interface Config {
 }
 
 /** Never logged, never printed. */
-export interface Secrets {
+interface Secrets {
   /** Undefined: the embedded database under `dataDirectory`. */
   databaseUrl: string | undefined
   /** 32 bytes. Undefined: it is read from `masterKeyFile`, which is generated at the first start. */

@@ -14,7 +14,7 @@ export interface AuditEntry {
   detail?: Record<string, string | readonly string[]>
 }
 
-export type AuditAction =
+type AuditAction =
   | 'company.created'
   | 'company.updated'
   | 'api_key.created'

@@ -9,7 +9,7 @@ const ABOUT = `The WhatsApp front desk: link a company's number, answer its cust
 
 Send your key as \`Authorization: Bearer fd_company_...\`. A **platform key** creates companies and their keys; it is printed at the first start. Everything else belongs to one company and takes a **company key**: which company is meant follows from the key alone.
 
-Errors are \`application/problem+json\` (RFC 9457): \`code\` is for programs and never changes, \`title\` says what to do. Requests are strict: an unknown field is an error. Answers may gain fields.`
+Errors are \`application/problem+json\` (RFC 9457): \`code\` is for programs and never changes, \`title\` says what to do. Requests are strict: an unknown field is an error. Later versions may add fields to answers, never take any away.`
 
 const TAGS = [
   { name: 'Platform', description: 'Companies and their first keys. With a platform key.' },
@@ -76,7 +76,10 @@ export function serveDocumentation(server: FastifyInstance): void {
   server.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true, persistAuthorization: false, validatorUrl: null },
-    theme: { title: 'Frontdesk API' },
+    theme: {
+      title: 'Frontdesk API',
+      css: [{ filename: 'frontdesk.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
     staticCSP: DOCS_POLICY,
   })
   server.after(() => {

@@ -28,7 +28,7 @@ export interface HttpServices {
   health: Health
 }
 
-export interface ApiKeyRegistry {
+interface ApiKeyRegistry {
   create(companyId: string, input: CreateApiKey, actor: Actor): Promise<CreatedApiKey>
   list(companyId: string): Promise<ApiKey[]>
   revoke(companyId: string, apiKeyId: string, actor: Actor): Promise<void>
@@ -51,11 +51,11 @@ export interface SessionRegistry {
   linkingCode(companyId: string, sessionId: string): Promise<LinkingCode>
 }
 
-export interface Outbox {
+interface Outbox {
   accept(companyId: string, message: AcceptMessage): Promise<AcceptedMessage>
 }
 
-export interface AcceptMessage {
+interface AcceptMessage {
   sessionId: string
   to: { phone: string } | { contactId: string }
   content: OutgoingContent
@@ -64,26 +64,26 @@ export interface AcceptMessage {
   requestHash: Uint8Array
 }
 
-export interface MessageReader {
+interface MessageReader {
   get(companyId: string, messageId: string): Promise<MessageResource>
   list(companyId: string, query: MessageListQuery): Promise<List<MessageResource>>
 }
 
-export interface MessageListQuery {
+interface MessageListQuery {
   sessionId?: string | undefined
   contactId?: string | undefined
   limit: number
   cursor?: string | undefined
 }
 
-export interface EventFeed {
+interface EventFeed {
   read(
     companyId: string,
     query: { after?: string | undefined; limit: number; types?: readonly string[] | undefined },
   ): Promise<EventList>
 }
 
-export interface Health {
+interface Health {
   /** Each part that the gateway cannot work without, and whether it works. */
   check(): Promise<Record<string, boolean>>
 }

@@ -6,12 +6,22 @@ import { until } from '../../support/until.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/frontdesk', import.meta.url))
 
+/** Some fields by their types; which of them are there is what a test finds out. */
+interface Fact {
+  url: string
+  platformKey: string
+  generatedMasterKeyFile: string
+  sessionId: string
+  qr: string
+  [field: string]: unknown
+}
+
 export interface Run extends AsyncDisposable {
   /** The lines of standard output so far. */
   readonly lines: readonly string[]
   readonly errors: () => string
   /** The first line of `--json` of this type, awaited. Fails when the command ends before. */
-  fact(type: string): Promise<Record<string, unknown>>
+  fact(type: string): Promise<Fact>
   signal(name: NodeJS.Signals): void
   /** The exit code, and everything that was said. */
   ended: Promise<{ code: number | null; output: string; errors: string }>
@@ -52,7 +62,7 @@ export function runFrontdesk(
         },
         { what: `a line of type ${type}`, timeoutMs: 60_000 },
       )
-      return JSON.parse(line) as Record<string, unknown>
+      return JSON.parse(line) as Fact
     },
     signal: (name) => child.kill(name),
     ended,

@@ -42,11 +42,11 @@ describe('the first start', () => {
       platformKey: expect.stringMatching(/^fd_platform_[\w-]{43}$/),
       generatedMasterKeyFile: join(directory, 'data', 'master.key'),
     })
-    expect(await readFile(String(ready['generatedMasterKeyFile']), 'utf8')).toMatch(/^[0-9a-f]{64}\n$/)
-    const headers = { authorization: `Bearer ${ready['platformKey']}` }
-    const companies = await fetch(`${ready['url']}/v1/companies`, { headers })
+    expect(await readFile(ready.generatedMasterKeyFile, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/)
+    const headers = { authorization: `Bearer ${ready.platformKey}` }
+    const companies = await fetch(`${ready.url}/v1/companies`, { headers })
     expect(await companies.json()).toEqual({ items: [], next: null })
-    expect((await fetch(`${ready['url']}/ready`)).status).toBe(200)
+    expect((await fetch(`${ready.url}/ready`)).status).toBe(200)
 
     const intruder = await runFrontdesk(['start'], settings).ended
     expect(intruder).toMatchObject({ code: 1, output: '' })
@@ -55,7 +55,7 @@ describe('the first start', () => {
 
     first.signal('SIGINT')
     expect(await first.ended).toMatchObject({ code: 0 })
-    expect(first.errors()).not.toContain(String(ready['platformKey']))
+    expect(first.errors()).not.toContain(ready.platformKey)
 
     await using second = runFrontdesk(['start', '--new-platform-key'], settings)
     await until(() => second.lines.some((line) => line.includes('Frontdesk is ready')), { timeoutMs: 60_000 })
@@ -63,7 +63,7 @@ describe('the first start', () => {
     const { code, output } = await second.ended
     expect(code).toBe(0)
     expect(output).toMatch(/Address +http:\/\/127\.0\.0\.1:\d+\n/)
-    expect(output.match(/fd_platform_[\w-]{43}/)?.[0]).not.toBe(ready['platformKey'])
+    expect(output.match(/fd_platform_[\w-]{43}/)?.[0]).not.toBe(ready.platformKey)
     expect(output).toContain('PLATFORM KEY')
     expect(output).not.toContain('MASTER KEY')
   })
@@ -132,14 +132,14 @@ describe('start --link', () => {
     const { platformKey } = await run.fact('ready')
     expect(platformKey).toEqual(expect.any(String))
     const code = await run.fact('linking_code')
-    await emulator.scanQr({ phone: '491700000001', qr: String(code['qr']) })
-    expect(await run.fact('linked')).toMatchObject({ sessionId: code['sessionId'], phone: '491700000001' })
+    await emulator.scanQr({ phone: '491700000001', qr: code.qr })
+    expect(await run.fact('linked')).toMatchObject({ sessionId: code.sessionId, phone: '491700000001' })
     run.signal('SIGINT')
     expect((await run.ended).code).toBe(0)
 
     // The next start finds both and links nothing anew.
     await using again = runFrontdesk(['--json', 'start', '--link'], onDatabase(database))
-    expect(await again.fact('linked')).toMatchObject({ sessionId: code['sessionId'] })
+    expect(await again.fact('linked')).toMatchObject({ sessionId: code.sessionId })
     expect(again.lines.some((line) => line.includes('linking_code'))).toBe(false)
     again.signal('SIGTERM')
     expect((await again.ended).code).toBe(0)

@@ -45,7 +45,7 @@ describe('a key', () => {
     const headers = { 'x-company-id': theirs.id }
     expect(await api.call('GET', '/v1/company', { key: ours.key, headers })).toMatchObject({ body: { id: ours.id } })
     const query = await api.call('GET', `/v1/company?companyId=${theirs.id}`, { key: ours.key })
-    expect(query.body['id'] ?? ours.id).toBe(ours.id)
+    expect(query.body.id ?? ours.id).toBe(ours.id)
   })
 
   it('is stored as its hash only', async () => {
@@ -58,12 +58,12 @@ describe('a key', () => {
   it('stops working the moment that it is revoked', async () => {
     const created = await api.call('POST', '/v1/api-keys', { key: ours.key, json: { name: 'short-lived' } })
     expect(created).toMatchObject({ status: 201, body: { name: 'short-lived', revokedAt: null, expiresAt: null } })
-    const key = String(created.body['key'])
+    const key = created.body.key
     expect(key).toMatch(/^fd_company_[A-Za-z0-9_-]{43}$/)
-    expect(key.startsWith(String(created.body['hint']))).toBe(true)
+    expect(key.startsWith(created.body.hint)).toBe(true)
     expect(await api.call('GET', '/v1/company', { key })).toMatchObject({ status: 200 })
 
-    const path = `/v1/api-keys/${created.body['id']}`
+    const path = `/v1/api-keys/${created.body.id}`
     expect(await api.call('DELETE', path, { key: ours.key })).toMatchObject({ status: 204, text: '' })
     expect(await api.call('GET', '/v1/company', { key })).toMatchObject({
       status: 401,
@@ -130,8 +130,8 @@ describe('the scope of a key', () => {
       ['POST', `/v1/sessions/${sessionId}/start`],
       ['POST', `/v1/sessions/${sessionId}/stop`],
       ['GET', `/v1/sessions/${sessionId}/qr`],
-      ['GET', `/v1/messages/${contact.body['id']}`],
-      ['DELETE', `/v1/api-keys/${theirKeys.body.items[0]?.['id']}`],
+      ['GET', `/v1/messages/${contact.body.id}`],
+      ['DELETE', `/v1/api-keys/${theirKeys.body.items[0]?.id}`],
     ] as const
     for (const [method, path] of calls) {
       const foreign = await api.call(method, path, { key: ours.key })
@@ -143,7 +143,7 @@ describe('the scope of a key', () => {
     }
     const sends = [
       { sessionId, to: '4917012345678' },
-      { sessionId: await api.database.createSession(ours.id), to: String(contact.body['contactId']) },
+      { sessionId: await api.database.createSession(ours.id), to: contact.body.contactId },
     ]
     for (const send of sends) {
       const json = { ...send, content: { kind: 'text', text: 'Hello' } }

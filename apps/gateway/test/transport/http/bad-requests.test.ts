@@ -191,7 +191,7 @@ describe('a fault inside', () => {
     const answer = await api.call('GET', '/v1/sessions', { key: company.key })
     expectProblem(answer, 'internal')
     expect(answer.text).not.toContain('database')
-    const id = String(answer.body['instance']).slice('urn:uuid:'.length)
+    const id = answer.body.instance.slice('urn:uuid:'.length)
     const entry = api.log.find((line) => line.includes(id) && line.includes('"level":"error"'))
     expect(entry).toContain('at the database of')
     expect(entry).not.toContain('4917012345678')

@@ -16,21 +16,21 @@ it('are created by the platform, which hands them their first key', async () => 
     json: { name: '  Salon Margot ', settings },
   })
   expect(created).toMatchObject({ status: 201, body: { name: 'Salon Margot', settings } })
-  const path = `/v1/companies/${created.body['id']}`
+  const path = `/v1/companies/${created.body.id}`
   expect(created.headers.get('location')).toBe(path)
   expect(await api.call('GET', path, { key: api.platformKey })).toMatchObject({ status: 200, body: created.body })
 
   const key = await api.call('POST', `${path}/api-keys`, { key: api.platformKey, json: { name: 'first' } })
   expect(key.status).toBe(201)
-  expect(await api.call('GET', '/v1/company', { key: String(key.body['key']) })).toMatchObject({ body: created.body })
+  expect(await api.call('GET', '/v1/company', { key: key.body.key })).toMatchObject({ body: created.body })
   const keys = await api.call('GET', `${path}/api-keys`, { key: api.platformKey })
-  expect(keys.body.items).toMatchObject([{ id: key.body['id'], name: 'first' }])
+  expect(keys.body.items).toMatchObject([{ id: key.body.id, name: 'first' }])
 
   const events = await until(async () => {
-    const { body } = await api.call('GET', '/v1/events', { key: String(key.body['key']) })
+    const { body } = await api.call('GET', '/v1/events', { key: key.body.key })
     return body.items.length > 0 ? body.items : undefined
   })
-  expect(events).toMatchObject([{ type: 'company.created', subjectId: created.body['id'], data: {} }])
+  expect(events).toMatchObject([{ type: 'company.created', subjectId: created.body.id, data: {} }])
 })
 
 it('that do not exist are not found', async () => {
@@ -53,8 +53,8 @@ it('are listed in pages, each once', async () => {
     const query: string = next === null ? '' : `&cursor=${next}`
     const page = await api.call('GET', `/v1/companies?limit=2${query}`, { key: api.platformKey })
     expect(page.body.items.length).toBeLessThanOrEqual(2)
-    seen.push(...page.body.items.map(({ id }) => String(id)))
-    next = page.body['next'] as string | null
+    seen.push(...page.body.items.map(({ id }) => id))
+    next = page.body.next
   } while (next !== null)
   expect(seen).toEqual([...new Set(seen)].sort())
   for (const id of made) expect(seen).toContain(id)
@@ -102,11 +102,11 @@ it.each([
 
 it('have every change in the audit, with who made it and without values', async () => {
   const created = await api.call('POST', '/v1/companies', { key: api.platformKey, json: { name: 'Audited' } })
-  const id = String(created.body['id'])
+  const id = created.body.id
   const first = await api.call('POST', `/v1/companies/${id}/api-keys`, { key: api.platformKey, json: { name: 'one' } })
-  const key = String(first.body['key'])
+  const key = first.body.key
   const second = await api.call('POST', '/v1/api-keys', { key, json: { name: 'two' } })
-  await api.call('DELETE', `/v1/api-keys/${second.body['id']}`, { key })
+  await api.call('DELETE', `/v1/api-keys/${second.body.id}`, { key })
   const responder = { kind: 'http', url: 'https://salon.example/secret-path' }
   await api.call('PATCH', '/v1/company', { key, json: { name: 'New', settings: { responder } } })
   await api.call('PATCH', '/v1/company', { key, json: { name: '' } })
@@ -118,12 +118,12 @@ it('have every change in the audit, with who made it and without values', async 
     .orderBy('id')
     .execute()
   const platform = await api.apiKeys.authenticate(api.platformKey)
-  const by = [platform?.apiKeyId, platform?.apiKeyId, first.body['id'], first.body['id'], first.body['id']]
+  const by = [platform?.apiKeyId, platform?.apiKeyId, first.body.id, first.body.id, first.body.id]
   expect(entries.map(({ action, subject_id }) => [action, subject_id])).toEqual([
     ['company.created', id],
-    ['api_key.created', first.body['id']],
-    ['api_key.created', second.body['id']],
-    ['api_key.revoked', second.body['id']],
+    ['api_key.created', first.body.id],
+    ['api_key.created', second.body.id],
+    ['api_key.revoked', second.body.id],
     ['company.updated', id],
   ])
   expect(entries.map(({ api_key_id }) => api_key_id)).toEqual(by)

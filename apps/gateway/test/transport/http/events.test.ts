@@ -29,7 +29,7 @@ it('can be followed: each event once and in order, also those that come later', 
   const follow = (count: number) =>
     until(async () => {
       const { body } = await api.call('GET', `/v1/events?limit=3${after}`, { key })
-      if (body['next'] !== null) after = `&after=${body['next']}`
+      if (body.next !== null) after = `&after=${body.next}`
       for (const item of body.items) seen.push(event.parse(item).subjectId)
       return seen.length >= count
     })

@@ -26,7 +26,7 @@ const send = (message: { to?: string; text?: string; sessionId?: string }, heade
   })
 
 const read = async (accepted: Answer): Promise<MessageResource> => {
-  const answer = await api.call('GET', `/v1/messages/${accepted.body['id']}`, { key: company.key })
+  const answer = await api.call('GET', `/v1/messages/${accepted.body.id}`, { key: company.key })
   expect(answer.status).toBe(200)
   return messageResource.parse(answer.body)
 }
@@ -35,15 +35,15 @@ describe('sending', () => {
   it('is accepted as soon as the message is stored, and the message can be read', async () => {
     const accepted = await send({ text: 'Your appointment is tomorrow.' })
     expect(accepted).toMatchObject({ status: 202, body: { status: 'queued', sessionId } })
-    expect(accepted.headers.get('location')).toBe(`/v1/messages/${accepted.body['id']}`)
+    expect(accepted.headers.get('location')).toBe(`/v1/messages/${accepted.body.id}`)
     expect(await read(accepted)).toMatchObject({
-      id: accepted.body['id'],
+      id: accepted.body.id,
       modelVersion: 1,
       direction: 'outbound',
       origin: 'api',
       status: 'queued',
       content: { kind: 'text', text: 'Your appointment is tomorrow.' },
-      contact: { id: accepted.body['contactId'], phone: '4917012345678', lid: null, name: null },
+      contact: { id: accepted.body.contactId, phone: '4917012345678', lid: null, name: null },
       turnId: null,
       error: null,
       sentAt: null,
@@ -75,8 +75,8 @@ describe('sending', () => {
 
   it("takes a contact's id instead of a number", async () => {
     const first = await send({ to: '4917099999999' })
-    const second = await send({ to: String(first.body['contactId']).toUpperCase() })
-    expect(second).toMatchObject({ status: 202, body: { contactId: first.body['contactId'] } })
+    const second = await send({ to: first.body.contactId.toUpperCase() })
+    expect(second).toMatchObject({ status: 202, body: { contactId: first.body.contactId } })
     expect(await send({ to: newId() })).toMatchObject({ status: 404 })
   })
 
@@ -101,7 +101,7 @@ describe('sending', () => {
 
   it('needs a session that was linked', async () => {
     const created = await api.call('POST', '/v1/sessions', { key: company.key, json: { name: 'never linked' } })
-    const unlinked = await send({ sessionId: String(created.body['id']) })
+    const unlinked = await send({ sessionId: created.body.id })
     expect(unlinked).toMatchObject({ status: 409, body: { code: 'session_not_linked', stage: 'accept' } })
     expect(await send({ sessionId: newId() })).toMatchObject({ status: 404, body: { code: 'not_found' } })
   })
@@ -134,7 +134,7 @@ describe('an idempotency key', () => {
     }
     const theirs = await api.call('POST', '/v1/messages', { key: other.key, json, headers })
     expect(theirs.status).toBe(202)
-    expect(theirs.body['id']).not.toBe(first.body['id'])
+    expect(theirs.body.id).not.toBe(first.body.id)
   })
 
   it.each(['two words', 'x'.repeat(256), 'caf\u00e9'])('must be visible ASCII and short: %s', async (key) => {
@@ -158,11 +158,11 @@ describe('the list', () => {
     ] as const) {
       const json = { sessionId: session, to: `${to}0000`, content: { kind: 'text', text: 'Hi' } }
       const accepted = await api.call('POST', '/v1/messages', { key: chat.key, json })
-      sent.unshift(String(accepted.body['id']))
+      sent.unshift(accepted.body.id)
     }
     const ids = async (query: string) => {
       const { body } = await api.call('GET', `/v1/messages?${query}`, { key: chat.key })
-      return { ids: body.items.map(({ id }) => id), next: body['next'] }
+      return { ids: body.items.map(({ id }) => id), next: body.next }
     }
     expect(await ids('')).toEqual({ ids: sent, next: null })
     const page = await ids('limit=3')
@@ -191,7 +191,7 @@ describe('the list', () => {
     await api.database.database.worker
       .updateTable('message')
       .set({ status: 'failed', error_code: 'recipient_unreachable' })
-      .where('id', '=', String(accepted.body['id']))
+      .where('id', '=', accepted.body.id)
       .execute()
     expect((await read(accepted)).error).toMatchObject({
       code: 'recipient_unreachable',

@@ -19,7 +19,7 @@ beforeAll(async () => {
     status: 201,
     body: { name: 'main', state: 'created', provider: 'baileys', phone: null },
   })
-  path = `/v1/sessions/${created.body['id']}`
+  path = `/v1/sessions/${created.body.id}`
   expect(created.headers.get('location')).toBe(path)
 })
 afterAll(() => api[Symbol.asyncDispose]())
@@ -104,8 +104,8 @@ function readFromTerminal(text: string): string | undefined {
   const SCALE = 4
   const lines = stripVTControlCharacters(text).trimEnd().split('\n')
   const halves = lines.flatMap((line) => [
-    [...line].map((block) => block === '█' || block === '▀'),
-    [...line].map((block) => block === '█' || block === '▄'),
+    Array.from(line).map((block) => block === '█' || block === '▀'),
+    Array.from(line).map((block) => block === '█' || block === '▄'),
   ])
   const width = (halves[0]?.length ?? 0) * SCALE
   const height = halves.length * SCALE

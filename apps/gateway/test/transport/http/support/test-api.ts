@@ -14,9 +14,21 @@ const DEFAULT_MAX_BODY_BYTES = 524_288
 export interface Answer {
   status: number
   headers: Headers
-  /** The body as JSON, or as text when it is none. */
-  body: Record<string, unknown> & { items: Record<string, unknown>[] }
+  /** The body as JSON; empty when it is none. */
+  body: Body
   text: string
+}
+
+/** Some fields by their types; which of them are there is what a test finds out. */
+interface Body {
+  id: string
+  key: string
+  hint: string
+  contactId: string
+  instance: string
+  next: string | null
+  items: Body[]
+  [field: string]: unknown
 }
 
 export interface Call {
@@ -89,7 +101,12 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       })
       const text = await response.text()
       const isJson = /json/.test(response.headers.get('content-type') ?? '')
-      return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : {} }
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        body: (isJson ? JSON.parse(text) : {}) as Body,
+      }
     },
     async createCompany(name) {
       const id = await database.createCompany(name)
