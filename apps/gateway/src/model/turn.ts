@@ -11,7 +11,7 @@ export interface Turn {
   createdAt: Date
 }
 
-export interface TurnMessage {
+interface TurnMessage {
   id: string
   content: MessageContent
   /** The sender's own time. */

@@ -1,16 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { FrontdeskError } from '#src/model/errors.ts'
-import type { Database } from '#src/storage/database.ts'
-import { type Acceptance, acceptMessages, type NewMessage } from '#src/storage/messages.ts'
+import type { Acceptance, MessageAcceptor, NewMessage } from '#src/storage/message-acceptor.ts'
 import { isDataError } from '#src/storage/writer/is-data-error.ts'
 
 export interface AcceptBatcherOptions {
-  database: Database
+  acceptor: Pick<MessageAcceptor, 'accept'>
   /** Told of each message that is stored, in the order of acceptance and before its `accept` resolves. */
   onQueued: (message: NewMessage, acceptance: Acceptance & { kind: 'queued' }) => void
   /** Told of messages of which it is not known whether they are stored. */
   onUnknown: (messages: readonly NewMessage[]) => void
-  /** How long to gather before a statement, milliseconds. */
-  gatherMs?: number
 }
 
 interface Pending {
@@ -22,7 +20,11 @@ interface Pending {
 
 /** A gateway that is so far behind refuses further messages rather than to hold them in memory. */
 const MAX_PENDING = 10_000
-const MAX_ROWS = 500
+const MAX_ROWS = 200
+/** A batch of so many means load: the next one waits longer, so that it carries more for the same price. */
+const LOADED_ROWS = 8
+const GATHER_MS = 2
+const LOADED_GATHER_MS = 5
 const MAX_TRIES = 5
 
 /**
@@ -53,10 +55,11 @@ export class AcceptBatcher {
   }
 
   async #flush(): Promise<void> {
-    const { gatherMs = 2 } = this.#options
+    let gatherMs = GATHER_MS
     while (this.#pending.length > 0) {
-      await new Promise((resolve) => setTimeout(resolve, gatherMs))
+      await delay(gatherMs)
       const batch = this.#pending.splice(0, MAX_ROWS)
+      gatherMs = batch.length >= LOADED_ROWS ? LOADED_GATHER_MS : GATHER_MS
       await this.#store(batch)
     }
     this.#flushing = undefined
@@ -65,7 +68,7 @@ export class AcceptBatcher {
   async #store(batch: Pending[]): Promise<void> {
     const messages = batch.map(({ message }) => message)
     try {
-      const acceptances = await acceptMessages(this.#options.database.worker, messages)
+      const acceptances = await this.#options.acceptor.accept(messages)
       const unsettled = batch.filter((pending, place) => !this.#settle(pending, acceptances[place]))
       this.#pending.unshift(...unsettled)
     } catch (error) {

@@ -8,7 +8,7 @@ import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import type { ProviderConnection } from '#src/providers/provider.ts'
 import { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
-import type { Acceptance, NewMessage } from '#src/storage/messages.ts'
+import { type Acceptance, MessageAcceptor, type NewMessage } from '#src/storage/message-acceptor.ts'
 import { AcceptBatcher } from './accept-batcher.ts'
 import type { Delivery } from './delivery.ts'
 import { OutboxSweep } from './outbox-sweep.ts'
@@ -33,6 +33,8 @@ export interface AcceptMessage {
 export interface OutboxOptions {
   database: Database
   log: Logger
+  /** Stores accepted messages; one over a connection to the database unless given. */
+  acceptor?: Pick<MessageAcceptor, 'accept' | typeof Symbol.asyncDispose>
 }
 
 /**
@@ -43,6 +45,7 @@ export interface OutboxOptions {
 export class Outbox implements AsyncDisposable {
   readonly #options: OutboxOptions
   readonly #lanes: Lanes<Delivery>
+  readonly #acceptor: NonNullable<OutboxOptions['acceptor']>
   readonly #batcher: AcceptBatcher
   readonly #sweep: OutboxSweep
   /** Of the sessions that are online here. */
@@ -57,8 +60,9 @@ export class Outbox implements AsyncDisposable {
       process: (delivery) => delivery.run(),
       onError: (err) => log.error({ err }, 'A lane of the outbox failed.'),
     })
+    this.#acceptor = options.acceptor ?? new MessageAcceptor(database.url)
     this.#batcher = new AcceptBatcher({
-      database,
+      acceptor: this.#acceptor,
       onQueued: (message, acceptance) => this.enqueue(message.sessionId, [queuedMessage(message, acceptance)]),
       onUnknown: (messages) => {
         for (const sessionId of new Set(messages.map((message) => message.sessionId))) this.refresh(sessionId)
@@ -129,6 +133,7 @@ export class Outbox implements AsyncDisposable {
     await this.#batcher.settled()
     for (const sessionId of [...this.#sessions.keys()]) this.released(sessionId)
     await this.#lanes.idle()
+    await this.#acceptor[Symbol.asyncDispose]()
   }
 }
 

@@ -24,7 +24,7 @@ async function setUp() {
   /** One life of the process: until all is done, or it dies. The company's client repeats its request in every life. */
   async function live(crash?: Crash): Promise<number> {
     await using mine = openCrashingDatabase(testDatabase.url, crash)
-    await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0 } })
+    await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0 }, acceptor: mine.acceptor })
     const isDone = async () => {
       const [turns, outbound] = await Promise.all([readTurns(database, sessionId), readOutbound(database, sessionId)])
       return (

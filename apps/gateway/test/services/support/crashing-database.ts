@@ -1,7 +1,9 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import { Pool, type PoolClient } from 'pg'
+import type { OutboxOptions } from '#src/services/outbox/outbox.ts'
 import { connectionConfig } from '#src/storage/connection.ts'
 import type { Database } from '#src/storage/database.ts'
+import { MessageAcceptor } from '#src/storage/message-acceptor.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
 
 /** When a process dies, counted in statements: before the statement is sent, or after it is done but before the answer. */
@@ -11,6 +13,8 @@ export interface Crash {
 }
 
 export interface CrashingDatabase extends Database {
+  /** For the outbox, which has a connection of its own: it dies with the process. */
+  readonly acceptor: NonNullable<OutboxOptions['acceptor']>
   /** Statements so far, `begin` and `commit` included. */
   readonly statements: number
   readonly hasCrashed: boolean
@@ -37,12 +41,12 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
     clients.clear()
     throw new Error('The process has crashed.')
   }
-  const query = async (client: PoolClient, text: string, parameters: unknown[]) => {
+  const run = async <T>(statement: () => Promise<T>): Promise<T> => {
     if (hasCrashed) return die()
     statements += 1
     const isLast = statements === crash?.atStatement
     if (isLast && crash?.when === 'before') return die()
-    const result = await client.query(text, parameters)
+    const result = await statement()
     return isLast || hasCrashed ? die() : result
   }
   const connect = async (): Promise<PostgresPoolClient> => {
@@ -52,7 +56,8 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
     clients.add(client)
     return {
       // Only this form is used: no cursors here.
-      query: (text: unknown, parameters?: unknown) => query(client, text as string, parameters as unknown[]) as never,
+      query: (text: unknown, parameters?: unknown) =>
+        run(() => client.query(text as string, parameters as unknown[])) as never,
       release() {
         if (clients.delete(client)) client.release()
       },
@@ -61,8 +66,13 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
   const worker = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }),
   })
+  const acceptor = new MessageAcceptor(url)
   return {
     url,
+    acceptor: {
+      accept: (messages) => run(() => acceptor.accept(messages)),
+      [Symbol.asyncDispose]: () => acceptor[Symbol.asyncDispose](),
+    },
     worker,
     asCompany: () => Promise.reject(new Error('Not needed here.')),
     get statements() {

@@ -2,7 +2,7 @@ import type { CompanySettings } from '@frontdesk/api-contract'
 import { pino } from 'pino'
 import { newId } from '#src/model/ids.ts'
 import { Inbox, type InboxOptions } from '#src/services/inbox/inbox.ts'
-import { Outbox } from '#src/services/outbox/outbox.ts'
+import { Outbox, type OutboxOptions } from '#src/services/outbox/outbox.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
 import { claimLease, type Lease } from '#src/storage/leases.ts'
@@ -18,10 +18,10 @@ export interface Desk extends AsyncDisposable {
 
 export function openDesk(
   database: Database,
-  { batching = { quietMs: 20, maxMs: 200 }, ...limits }: Partial<InboxOptions> = {},
+  { batching = { quietMs: 20, maxMs: 200 }, acceptor, ...limits }: Partial<InboxOptions & OutboxOptions> = {},
 ): Desk {
   const nodeId = newId()
-  const outbox = new Outbox({ database, log })
+  const outbox = new Outbox({ database, log, ...(acceptor && { acceptor }) })
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
   const inbox = new Inbox({ database, outbox, urlGuard, batching, log, ...limits })
   return {
