@@ -37,7 +37,7 @@ test('stays up with addresses that work, until Ctrl-C', async () => {
   await using demo = runFrontdesk(['demo'], { TMPDIR: directory })
   await until(() => demo.lines.some((line) => line.includes('Ctrl-C')), { timeoutMs: 60_000 })
   const output = demo.lines.join('\n')
-  for (const [, address] of output.matchAll(/(?:Phones|API)\s+(http:\S+)/g)) {
+  for (const [, address] of output.matchAll(/(?:phones?|API)\s+(http:\S+)/g)) {
     const response = await fetch(String(address))
     expect({ address, status: response.status, html: /<html/i.test(await response.text()) }).toMatchObject({
       status: 200,

@@ -8,7 +8,7 @@ import { CUSTOMER, SALON } from './salon.ts'
 import { Transcript } from './transcript.ts'
 
 /** What the demonstration needs of a gateway. */
-export interface DemoGateway extends AsyncDisposable {
+interface DemoGateway extends AsyncDisposable {
   url: string
   platformKey: string | undefined
 }
@@ -42,6 +42,8 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
   if (platformKey === undefined) throw new Error('A new gateway must bring a platform key.')
 
   await control.configure({ receipts: 'read', readDelayMs: 400 })
+  await control.setName(SALON)
+  await control.setName(CUSTOMER)
   const { session, companyKey } = await holdConversation({
     gatewayUrl: gateway.url,
     platformKey,
@@ -54,9 +56,12 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
     return
   }
 
+  // From now on the ticks turn blue when the newcomer opens the chat.
+  await control.configure({ receipts: 'delivered' })
   transcript.paragraph('It stays up for you. Go on as the customer, or as the salon’s own software:\n')
   transcript.table([
-    ['Phones', `${info.pageUrl}  (write as ${CUSTOMER.name}, +${CUSTOMER.phone}, to +${SALON.phone})`],
+    [`${CUSTOMER.name}’s phone`, `${info.pageUrl}#/${CUSTOMER.phone}/chat/${SALON.phone}`],
+    ['All phones', info.pageUrl],
     ['API', `${gateway.url}/docs`],
     ['API key', companyKey],
   ])
