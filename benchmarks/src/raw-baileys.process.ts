@@ -17,6 +17,9 @@ const commands: RawCommands = {
         const session = openRawSession({ url, name: phone, creds })
         sessions.set(phone, session)
         times.push(await session.opened)
+        session.socket.ev.on('connection.update', ({ connection, lastDisconnect }) => {
+          if (connection === 'close') fail(`The session of ${phone} was closed: ${lastDisconnect?.error?.message}`)
+        })
       }
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
@@ -34,6 +37,12 @@ const commands: RawCommands = {
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
   },
+}
+
+/** A rival that loses a session on the way is no rival. */
+function fail(reason: string): never {
+  process.stderr.write(`Raw Baileys: ${reason}\n`)
+  process.exit(1)
 }
 
 // Ends by itself, not by the signal, so that a profile of it is written.

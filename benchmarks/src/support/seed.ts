@@ -56,7 +56,7 @@ export async function seedSessions(
       const sealer = await keyRing.sealerOf(company.id)
       const owned = writer.openSession({ sessionId: id, companyId: company.id, epoch, sealer })
       await owned.committed(owned.publish({ keys: [credsChange(creds)] }))
-      owned.close()
+      await owned.close()
       seeded.set(phone, { id, apiKey: key })
     }
   }
