@@ -91,14 +91,16 @@ describe('a contact', () => {
 
 describe('the same contact met many times at the same moment', () => {
   test('is made once, by one process', async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, () => book.contactOf({ phone, lid })))
+    const ids = await Promise.all(Array.from({ length: 20 }, async () => book.contactOf({ phone, lid })))
     expect(new Set(ids).size).toBe(1)
     expect(await contacts()).toHaveLength(1)
   })
 
   test('is made once, by several', async () => {
     const addresses = [{ phone }, { lid }, { phone, lid }]
-    await Promise.all(Array.from({ length: 12 }, (_, index) => newBook().contactOf(addresses[index % 3] ?? { phone })))
+    await Promise.all(
+      Array.from({ length: 12 }, async (_, index) => newBook().contactOf(addresses[index % 3] ?? { phone })),
+    )
     const id = await newBook().contactOf({ phone, lid })
     expect(await newBook().contactOf({ phone })).toBe(id)
     expect(await newBook().contactOf({ lid })).toBe(id)
@@ -178,7 +180,7 @@ describe('two contacts that turn out to be one', () => {
   test('become one also when many find out at the same moment', async () => {
     const older = await book.contactOf({ phone })
     await book.contactOf({ lid })
-    const ids = await Promise.all(Array.from({ length: 10 }, () => newBook().contactOf({ phone, lid })))
+    const ids = await Promise.all(Array.from({ length: 10 }, async () => newBook().contactOf({ phone, lid })))
     expect(new Set(ids)).toEqual(new Set([older]))
     const events = await worker().selectFrom('event').select('type').where('company_id', '=', companyId).execute()
     expect(events).toHaveLength(1)

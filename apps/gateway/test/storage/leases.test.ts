@@ -41,7 +41,7 @@ test('claims at the same moment get different epochs', async () => {
   const claims = await Promise.all(
     Array.from({ length: 8 }, () => claimLease(testDatabase.database, newId(), sessionId)),
   )
-  expect(claims.map(({ epoch }) => epoch).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  expect(new Set(claims.map(({ epoch }) => epoch))).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 8]))
 })
 
 test('there is no lease of a session that does not exist', async () => {

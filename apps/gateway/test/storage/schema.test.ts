@@ -33,7 +33,8 @@ const urlOfSchema = (name: string): string => {
 
 test('schema.sql says what the migrations make', async () => {
   const client = await connect(connectionConfig(testDatabase.url))
-  const schema = await describeSchema(client).finally(() => client.end())
+  const schema = await describeSchema(client)
+  await client.end()
   await expect(HEADER + schema).toMatchFileSnapshot('../../src/storage/schema.sql')
 })
 
