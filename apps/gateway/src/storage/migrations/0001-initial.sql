@@ -149,6 +149,8 @@ create index message_ciphertext on message (session_id, ciphertext_hash) where c
 -- Finds the hashes that have outlived their use: as ids sort by time, the old ones come first.
 create index message_ciphertext_age on message (id) where ciphertext_hash is not null;
 create index message_chat on message (company_id, contact_id, id);
+-- The API's list, newest first, costs a page and not the company's whole history.
+create index message_company on message (company_id, id);
 create index message_waiting on message (session_id, contact_id, id) where direction = 'inbound' and turn_id is null and is_answerable;
 create index message_turn on message (turn_id) where turn_id is not null;
 create index message_queued on message (session_id, id) where status = 'queued';
