@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { createTestDatabase } from '../../support/database.ts'
-import { type Crash, openCrashingDatabase } from '../support/crashing-database.ts'
 import { openDesk, setSettings } from '../support/desk.ts'
+import { type Fault, openFaultyDatabase } from '../support/faulty-database.ts'
 import { createContact, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
 import { CustomerPhones, ScriptedConnection } from '../support/scripted-connection.ts'
 import { until } from '../support/until.ts'
@@ -10,7 +10,7 @@ const testDatabase = await createTestDatabase()
 const { database } = testDatabase
 afterAll(() => testDatabase[Symbol.asyncDispose]())
 
-/** A customer has written twice and the company sends a reminder, while the process dies at the given statement. */
+/** A customer has written twice, and the company sends a reminder at the same time. */
 async function setUp() {
   const companyId = await testDatabase.createCompany()
   const sessionId = await testDatabase.createSession(companyId)
@@ -21,30 +21,41 @@ async function setUp() {
   const received = await storeInbound(database, { companyId, sessionId, contactId }, ['hi', 'there'])
   const phones = new CustomerPhones()
 
-  /** One life of the process: until all is done, or it dies. The company's client repeats its request in every life. */
-  async function live(crash?: Crash): Promise<number> {
-    await using mine = openCrashingDatabase(testDatabase.url, crash)
+  const isDone = async () => {
+    const [turns, outbound] = await Promise.all([readTurns(database, sessionId), readOutbound(database, sessionId)])
+    return (
+      turns.some(({ state }) => state !== 'open') &&
+      outbound.length === 2 &&
+      outbound.every(({ status }) => status === 'sent')
+    )
+  }
+
+  /** One life of a process: until all is done, or it dies. What is refused is asked for again, as a client does. */
+  async function live(fault?: Fault): Promise<number> {
+    await using mine = openFaultyDatabase(testDatabase.url, fault)
     await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0 }, acceptor: mine.acceptor })
-    const isDone = async () => {
-      const [turns, outbound] = await Promise.all([readTurns(database, sessionId), readOutbound(database, sessionId)])
-      return (
-        turns.some(({ state }) => state !== 'open') &&
-        outbound.length === 2 &&
-        outbound.every(({ status }) => status === 'sent')
-      )
+    const persistently = async <T>(work: () => Promise<T>): Promise<T> => {
+      for (;;) {
+        try {
+          return await work()
+        } catch (error) {
+          if (mine.hasCrashed || fault?.what !== 'break') throw error
+        }
+      }
     }
     const work = async () => {
-      const lease = await desk.own(sessionId)
+      const lease = await persistently(() => desk.own(sessionId))
       const connection = new ScriptedConnection(mine, sessionId, phones)
       desk.outbox.online({ lease, store: connection.store }, connection)
       desk.inbox.receive(sessionId, received)
-      await desk.outbox.accept(companyId, {
+      const request = {
         sessionId,
         to: { contactId },
         content: { kind: 'text', text: 'See you tomorrow.' },
         idempotencyKey: 'reminder',
         requestHash: new Uint8Array(32),
-      })
+      } as const
+      await persistently(() => desk.outbox.accept(companyId, request))
     }
     const working = work().catch((error: unknown) => {
       if (!mine.hasCrashed) throw error
@@ -53,34 +64,51 @@ async function setUp() {
     await until(async () => mine.hasCrashed || (await isDone()))
     return mine.statements
   }
-  return { sessionId, phones, live }
+
+  async function expectAllOnce(): Promise<void> {
+    expect(await readTurns(database, sessionId)).toMatchObject([{ state: 'answered', responder: 'rules' }])
+    expect(phones.texts.toSorted()).toEqual(['Hello!', 'See you tomorrow.'])
+    expect((await readOutbound(database, sessionId)).length).toBe(2)
+  }
+  return { live, expectAllOnce }
 }
 
-async function expectAllOnce(sessionId: string, phones: CustomerPhones) {
-  expect(await readTurns(database, sessionId)).toMatchObject([{ state: 'answered', responder: 'rules' }])
-  expect(phones.texts.toSorted()).toEqual(['Hello!', 'See you tomorrow.'])
-  expect((await readOutbound(database, sessionId)).length).toBe(2)
+async function countStatements(): Promise<number> {
+  const { live, expectAllOnce } = await setUp()
+  const statements = await live()
+  await expectAllOnce()
+  expect(statements).toBeGreaterThan(10)
+  return statements
 }
 
 test('one turn, one answer, each message shown once: whichever statement the process dies at', async () => {
-  const undisturbed = await setUp()
-  const statements = await undisturbed.live()
-  await expectAllOnce(undisturbed.sessionId, undisturbed.phones)
-  expect(statements).toBeGreaterThan(10)
-
+  const statements = await countStatements()
   for (let atStatement = 1; atStatement <= statements; atStatement += 1) {
     for (const when of ['before', 'after'] as const) {
-      const { sessionId, phones, live } = await setUp()
-      await live({ atStatement, when })
+      const { live, expectAllOnce } = await setUp()
+      await live({ what: 'crash', when, atStatement })
       await live()
-      await expectAllOnce(sessionId, phones)
+      await expectAllOnce()
     }
   }
 })
 
+test('also when the process lives on and only the answer to a statement is lost', async () => {
+  const statements = await countStatements()
+  await Promise.all(
+    Array.from({ length: statements }, async (_, index) => {
+      const { live, expectAllOnce } = await setUp()
+      await live({ what: 'break', when: 'after', atStatement: index + 1 })
+      await expectAllOnce()
+    }),
+  )
+})
+
 test('also when its successors die again and again', async () => {
-  const { sessionId, phones, live } = await setUp()
-  for (let atStatement = 1; atStatement <= 12; atStatement += 1) await live({ atStatement, when: 'after' })
+  const { live, expectAllOnce } = await setUp()
+  for (let atStatement = 1; atStatement <= 12; atStatement += 1) {
+    await live({ what: 'crash', when: 'after', atStatement })
+  }
   await live()
-  await expectAllOnce(sessionId, phones)
+  await expectAllOnce()
 })

@@ -206,6 +206,20 @@ test('messages that nobody told of are found and sent, once', async () => {
   expect(texts(scripted)).toEqual(['one', 'two'])
 })
 
+test('an acknowledgement that is still being stored is waited for: the message is not sent again', async () => {
+  const scripted = connection()
+  const storing = hold()
+  goOnline(scripted.next(scripted.acknowledgeStoredAfter(storing.step)))
+  await accept('one')
+  await until(storing.hasBegun)
+  desk.outbox.refresh(sessionId)
+  const accepted = accept('two')
+  await accepted
+  storing.succeed()
+  await allSent()
+  expect(texts(scripted)).toEqual(['one', 'two'])
+})
+
 test('a process that has lost its lease fails no message and sends no further one', async () => {
   const first = hold()
   const scripted = goOnline(connection().next(first.step))

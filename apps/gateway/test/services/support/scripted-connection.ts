@@ -53,6 +53,19 @@ export class ScriptedConnection implements Pick<ProviderConnection, 'send'> {
     return this
   }
 
+  #storeSent({ whatsappId }: OutgoingMessage, after: Promise<void> = Promise.resolve()): void {
+    this.#published += 1
+    this.#committed = after.then(() =>
+      this.#database.worker
+        .updateTable('message')
+        .set({ status: 'sent', sent_at: new Date() })
+        .where('session_id', '=', this.#sessionId)
+        .where('direction', '=', 'outbound')
+        .where('whatsapp_id', '=', whatsappId)
+        .execute(),
+    )
+  }
+
   async send(message: OutgoingMessage): Promise<void> {
     this.sends.push(message)
     const step = this.#script.shift() ?? this.acknowledge
@@ -62,15 +75,17 @@ export class ScriptedConnection implements Pick<ProviderConnection, 'send'> {
   /** The message arrives and the server says so. */
   readonly acknowledge: Step = async (message) => {
     this.#phones.receive(message)
-    this.#published += 1
-    this.#committed = this.#database.worker
-      .updateTable('message')
-      .set({ status: 'sent', sent_at: new Date() })
-      .where('session_id', '=', this.#sessionId)
-      .where('direction', '=', 'outbound')
-      .where('whatsapp_id', '=', message.whatsappId)
-      .execute()
+    this.#storeSent(message)
     await this.#committed
+  }
+
+  /** The same, but the writer takes its time. */
+  acknowledgeStoredAfter(stored: () => Promise<void>): Step {
+    return async (message) => {
+      this.#phones.receive(message)
+      this.#storeSent(message, stored())
+      await Promise.resolve()
+    }
   }
 
   /** The message arrives, and nobody learns of it. */

@@ -6,14 +6,19 @@ import type { Database } from '#src/storage/database.ts'
 import { MessageAcceptor } from '#src/storage/message-acceptor.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
 
-/** When a process dies, counted in statements: before the statement is sent, or after it is done but before the answer. */
-export interface Crash {
-  atStatement: number
+/**
+ * What goes wrong at which statement, counted from 1. `crash`: the process dies, the server rolls back what is under way
+ * and nothing is ever answered again. `break`: only this connection breaks. Either before the statement reaches the
+ * server, or after it is done and before its answer arrives.
+ */
+export interface Fault {
+  what: 'crash' | 'break'
   when: 'before' | 'after'
+  atStatement: number
 }
 
-export interface CrashingDatabase extends Database {
-  /** For the outbox, which has a connection of its own: it dies with the process. */
+export interface FaultyDatabase extends Database {
+  /** For the outbox, which has a connection of its own: the same fault hits it. */
   readonly acceptor: NonNullable<OutboxOptions['acceptor']>
   /** Statements so far, `begin` and `commit` included. */
   readonly statements: number
@@ -22,11 +27,8 @@ export interface CrashingDatabase extends Database {
   readonly crashed: Promise<void>
 }
 
-/**
- * The database as a process sees it that dies at a certain statement: transactions under way are rolled back by the
- * server, and nothing is ever answered again.
- */
-export function openCrashingDatabase(url: string, crash?: Crash): CrashingDatabase {
+/** The database as a process sees it to which something happens. */
+export function openFaultyDatabase(url: string, fault?: Fault): FaultyDatabase {
   const pool = new Pool({ ...connectionConfig(url, 'frontdesk_worker'), max: 5 })
   pool.on('error', () => undefined)
   const clients = new Set<PoolClient>()
@@ -34,30 +36,40 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
   let hasCrashed = false
   const crashed = Promise.withResolvers<void>()
 
-  const die = () => {
+  const strike = (breakConnection: () => void): never => {
+    if (fault?.what === 'break') {
+      breakConnection()
+      throw Object.assign(new Error('The connection is broken.'), { code: 'ECONNRESET' })
+    }
     hasCrashed = true
     crashed.resolve()
     for (const client of clients) client.release(true)
     clients.clear()
     throw new Error('The process has crashed.')
   }
-  const run = async <T>(statement: () => Promise<T>): Promise<T> => {
-    if (hasCrashed) return die()
+  const run = async <T>(statement: () => Promise<T>, breakConnection: () => void): Promise<T> => {
+    if (hasCrashed) strike(breakConnection)
     statements += 1
-    const isLast = statements === crash?.atStatement
-    if (isLast && crash?.when === 'before') return die()
+    const isHit = statements === fault?.atStatement
+    if (isHit && fault?.when === 'before') strike(breakConnection)
     const result = await statement()
-    return isLast || hasCrashed ? die() : result
+    if (isHit || hasCrashed) strike(breakConnection)
+    return result
   }
   const connect = async (): Promise<PostgresPoolClient> => {
-    if (hasCrashed) return die()
+    if (hasCrashed) throw new Error('The process has crashed.')
     const client = await pool.connect()
     client.on('error', () => undefined)
     clients.add(client)
+    const drop = () => {
+      if (clients.delete(client)) client.release(true)
+    }
     return {
-      // Only this form is used: no cursors here.
+      // Only this form is used: no cursors here. A connection that is broken stays so.
       query: (text: unknown, parameters?: unknown) =>
-        run(() => client.query(text as string, parameters as unknown[])) as never,
+        (clients.has(client)
+          ? run(() => client.query(text as string, parameters as unknown[]), drop)
+          : Promise.reject(new Error('The connection is broken.'))) as never,
       release() {
         if (clients.delete(client)) client.release()
       },
@@ -70,7 +82,11 @@ export function openCrashingDatabase(url: string, crash?: Crash): CrashingDataba
   return {
     url,
     acceptor: {
-      accept: (messages) => run(() => acceptor.accept(messages)),
+      accept: (messages) =>
+        run(
+          () => acceptor.accept(messages),
+          () => undefined,
+        ),
       [Symbol.asyncDispose]: () => acceptor[Symbol.asyncDispose](),
     },
     worker,
