@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { proto } from 'baileys'
 import type { CertificateChain } from './certificate-chain.ts'
 import { agree, generateKeyPair, type KeyPair } from './keys.ts'
@@ -24,7 +25,7 @@ export class NoiseServer {
   readonly #handlers: NoiseHandlers
   #received: Buffer = EMPTY
   #handshake: { step: 'header' | 'hello' | 'finish'; state: SymmetricState; ephemeral?: KeyPair } | undefined
-  #transport: { readKey: Buffer; writeKey: Buffer; reads: number; writes: number } | undefined
+  #transport: { readKey: KeyObject; writeKey: KeyObject; reads: number; writes: number } | undefined
   #clientKey: Buffer = EMPTY
 
   constructor(certificates: CertificateChain, handlers: NoiseHandlers) {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 
 const PROTOCOL_NAME = Buffer.from('Noise_XX_25519_AESGCM_SHA256\0\0\0\0')
 const TAG_BYTES = 16
@@ -8,7 +8,7 @@ const EMPTY = Buffer.alloc(0)
 export class SymmetricState {
   #hash: Buffer = PROTOCOL_NAME
   #chainingKey: Buffer = PROTOCOL_NAME
-  #key: Buffer = PROTOCOL_NAME
+  #key: KeyObject = createSecretKey(PROTOCOL_NAME)
   #counter = 0
 
   mixHash(data: Uint8Array): void {
@@ -18,7 +18,7 @@ export class SymmetricState {
   mixKey(secret: Uint8Array): void {
     const [chainingKey, key] = this.#derive(secret)
     this.#chainingKey = chainingKey
-    this.#key = key
+    this.#key = createSecretKey(key)
     this.#counter = 0
   }
 
@@ -36,8 +36,9 @@ export class SymmetricState {
   }
 
   /** The two transport keys: the initiator's sending key first. */
-  split(): [Buffer, Buffer] {
-    return this.#derive(EMPTY)
+  split(): [KeyObject, KeyObject] {
+    const [initiators, responders] = this.#derive(EMPTY)
+    return [createSecretKey(initiators), createSecretKey(responders)]
   }
 
   #derive(secret: Uint8Array): [Buffer, Buffer] {
@@ -46,15 +47,18 @@ export class SymmetricState {
   }
 }
 
-/** AES-256-GCM under the counter as nonce, the tag at the end. */
-export function seal(key: Buffer, counter: number, plaintext: Uint8Array, additionalData: Buffer = EMPTY): Buffer {
+/**
+ * AES-256-GCM under the counter as nonce, the tag at the end. The key is a key object because Node takes several times
+ * as long with the bytes of one.
+ */
+export function seal(key: KeyObject, counter: number, plaintext: Uint8Array, additionalData: Buffer = EMPTY): Buffer {
   const cipher = createCipheriv('aes-256-gcm', key, nonce(counter))
   cipher.setAAD(additionalData)
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
 
 /** Throws when the ciphertext is not authentic. */
-export function open(key: Buffer, counter: number, ciphertext: Uint8Array, additionalData: Buffer = EMPTY): Buffer {
+export function open(key: KeyObject, counter: number, ciphertext: Uint8Array, additionalData: Buffer = EMPTY): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', key, nonce(counter))
   decipher.setAAD(additionalData)
   decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES))
