@@ -42,11 +42,12 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     demoCommand(dependencies),
     startCommand(dependencies, output),
     migrateCommand(dependencies, output),
-    benchCommand(argv),
     settingsCommand(output),
     openapiCommand(),
   ]
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  // Reads nothing by itself, so that it inherits nothing.
+  program.addCommand(benchCommand(argv))
 
   try {
     await program.parseAsync(argv, { from: 'user' })

@@ -22,13 +22,18 @@ describe('frontdesk', () => {
       ['--data-dir', 'DATABASE_URL='],
     ],
     [['demo', '--help'], ['--once']],
+    [
+      ['bench', '--help'],
+      ['sessions', 'inbound', 'outbound', 'startup'],
+    ],
     [['settings', '--help'], ['--markdown']],
     [['openapi', '--help'], ['openapi.json']],
   ])('explains itself: %j', async (args, expected) => {
     const { code, output } = await run(args)
     expect(code).toBe(0)
     for (const part of expected) expect(output).toContain(part)
-    if (args.at(-1) === '--help' && args[0] !== 'settings') expect(output).toContain('Examples:\n  $ ')
+    if (args.at(-1) === '--help' && !['settings', 'bench'].includes(args[0] ?? ''))
+      expect(output).toContain('Examples:\n  $ ')
   })
 
   it.each([
