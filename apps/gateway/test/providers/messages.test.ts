@@ -155,6 +155,17 @@ describe('outbound', () => {
     expect(await displayed('two')).toHaveLength(1)
   })
 
+  test('a first burst to a customer looks its devices up once', async () => {
+    await emulator.sendText({ from: customer, to: COMPANY, text: 'hello' })
+    await until(() => received('hello').find(({ contactId }) => contactId === `contact ${customer}`))
+    const before = (await emulator.counters()).iqs['usync/get/usync'] ?? 0
+    await Promise.all(Array.from({ length: 60 }, (_, index) => sendText(open, { phone: customer }, `burst ${index}`)))
+    expect((await emulator.counters()).iqs['usync/get/usync']).toBeLessThanOrEqual(before + 2)
+    // Each look-up replaces the Signal session: after 40 of them the customer's own would be forgotten.
+    await emulator.sendText({ from: customer, to: COMPANY, text: 'still the first session' })
+    await until(() => received('still the first session')[0])
+  })
+
   test('a number without devices is unreachable, and no stanza leaves for it', async () => {
     await emulator.fault({ kind: 'no_devices', phone: customer })
     const before = await emulator.counters()

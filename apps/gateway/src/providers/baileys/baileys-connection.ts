@@ -20,7 +20,7 @@ import { credentialsFrom, credsChange, readCredentials, trimCredentials } from '
 import { disconnectReasonOf } from './disconnect-reasons.ts'
 import { hookSocket, type SocketHooks } from './hook-socket.ts'
 import { RatchetStore } from './ratchet-store.ts'
-import { assertReachable } from './recipient-devices.ts'
+import { RecipientDevices } from './recipient-devices.ts'
 import { ServerAcks } from './server-acks.ts'
 import type { SharedCaches } from './shared-caches.ts'
 import { toWhatsApp } from './to-whatsapp.ts'
@@ -51,6 +51,7 @@ export class BaileysConnection implements ProviderConnection {
   readonly #deadline: NodeJS.Timeout
   #hooks: SocketHooks | undefined
   #socket: WASocket | undefined
+  #devices: RecipientDevices | undefined
   #isOnline = false
   #isEnded = false
   /** Why this side ends it; Baileys' own reason counts when it is not set. */
@@ -73,11 +74,11 @@ export class BaileysConnection implements ProviderConnection {
   }
 
   async send({ whatsappId, to, content }: OutgoingMessage): Promise<void> {
-    const socket = this.#openSocket()
+    const { socket, devices } = this.#opened()
     const jid = jidOfAddress(to)
     if (jid === undefined) throw new SendError('recipient_unreachable', 'The recipient has no address.')
     try {
-      await assertReachable(socket, jid)
+      await devices.assertReachable(jid)
       const acknowledged = this.#acks.expect(whatsappId)
       await socket.relayMessage(jid, toWhatsApp(content), { messageId: whatsappId })
       this.#acks.limit(whatsappId)
@@ -90,7 +91,7 @@ export class BaileysConnection implements ProviderConnection {
   }
 
   async logout(): Promise<void> {
-    const socket = this.#openSocket()
+    const { socket } = this.#opened()
     // The socket closes right behind the request: it must not wait at the gate.
     await this.#session.store.committed(this.#session.store.published)
     await socket.logout()
@@ -141,6 +142,7 @@ export class BaileysConnection implements ProviderConnection {
       onUnreadable: () => this.#end('bad_session', 'A frame could not be read.'),
     })
     this.#socket = this.#hooks.socket
+    this.#devices = new RecipientDevices(this.#socket)
     this.#socket.ev.on('creds.update', () => this.#saveCredentials(creds))
     this.#socket.ev.on('connection.update', (update) => this.#onConnectionUpdate(update, creds))
   }
@@ -223,11 +225,11 @@ export class BaileysConnection implements ProviderConnection {
     this.#ended.resolve()
   }
 
-  #openSocket(): WASocket {
-    if (!this.#socket || !this.#isOnline || this.#endReason) {
+  #opened(): { socket: WASocket; devices: RecipientDevices } {
+    if (!this.#socket || !this.#devices || !this.#isOnline || this.#endReason) {
       throw new SendError('not_connected', 'The session is not connected.')
     }
-    return this.#socket
+    return { socket: this.#socket, devices: this.#devices }
   }
 
   #sendErrorOf(error: unknown): SendError {

@@ -19,17 +19,19 @@ const LIBSIGNAL_MESSAGES = [
 ]
 
 const METHODS = ['info', 'warn', 'error'] as const
-let isSilenced = false
+type Print = (...parts: unknown[]) => void
+const quiet = new WeakSet<Print>()
 
-/** Drops what libsignal prints to the console, and nothing else. */
+/** Drops what libsignal prints to the console, and nothing else. Doing it twice does nothing. */
 export function silenceLibsignal(): void {
-  if (isSilenced) return
-  isSilenced = true
   for (const method of METHODS) {
-    const print = console[method].bind(console)
-    console[method] = (...parts: unknown[]) => {
-      if (!isOfLibsignal(parts)) print(...parts)
+    const print: Print = console[method]
+    if (quiet.has(print)) continue
+    const printOthers: Print = (...parts) => {
+      if (!isOfLibsignal(parts)) print.apply(console, parts)
     }
+    quiet.add(printOthers)
+    console[method] = printOthers
   }
 }
 

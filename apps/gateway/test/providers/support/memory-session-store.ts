@@ -14,6 +14,10 @@ export class MemorySessionStore implements SessionStore {
   lookups = 0
   /** How long a read takes. */
   readDelayMs = 0
+  /** How long a commit takes. */
+  commitDelayMs = 0
+  /** Reads of this kind wait. */
+  heldReads: { kind: KeyKind; until: Promise<void> } | undefined
   /** While true nothing is committed. */
   isHeld = false
   published = 0
@@ -28,7 +32,8 @@ export class MemorySessionStore implements SessionStore {
     this.#pending.push(change)
     for (const { ciphertextHash, raw } of change.messages ?? []) this.#remember(ciphertextHash, raw)
     for (const { ciphertextHash, plaintext } of change.journal ?? []) this.#remember(ciphertextHash, plaintext)
-    if (!this.isHeld) queueMicrotask(() => this.commit())
+    if (!this.isHeld && this.commitDelayMs > 0) setTimeout(() => this.commit(), this.commitDelayMs)
+    else if (!this.isHeld) queueMicrotask(() => this.commit())
     return this.published
   }
 
@@ -44,6 +49,7 @@ export class MemorySessionStore implements SessionStore {
 
   async readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
     this.reads.push({ kind, ids })
+    if (this.heldReads?.kind === kind) await this.heldReads.until
     if (this.readDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.readDelayMs))
     if (this.#failure) throw this.#failure
     const isPending = this.#pending.some(({ keys = [] }) =>

@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Emulator, startEmulator } from 'whatsapp-emulator'
+import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import type { Provider } from '#src/providers/provider.ts'
+import { until } from '../support/until.ts'
+import { MemorySessionStore } from './support/memory-session-store.ts'
+import { sendText, TestSession } from './support/test-session.ts'
+
+const CUSTOMER = '491719990001'
+let emulator: Emulator
+let provider: Provider
+
+beforeAll(async () => {
+  emulator = await startEmulator({ behaviour: { sendsHistory: false, receipts: 'none' } })
+  provider = createBaileysProvider({ emulator })
+})
+afterAll(() => emulator.close())
+
+describe('one session and one contact, both writing at once', () => {
+  test('on a store that takes its time, nothing is lost and nothing is undecryptable', async () => {
+    const company = '491700000001'
+    const count = 200
+    const store = new MemorySessionStore()
+    const session = new TestSession({ provider, store })
+    const open = await session.link(emulator, company)
+    store.readDelayMs = 2
+    store.commitDelayMs = 2
+    const before = await emulator.counters()
+    const received = () => store.messages.filter(({ origin }) => origin === 'customer')
+
+    const writing = Array.from({ length: count }, async (_, index) => {
+      await delay(Math.random() * 1500)
+      await emulator.sendText({ from: CUSTOMER, to: company, text: `in ${index}` })
+    })
+    const answering = Array.from({ length: count }, async (_, index) => {
+      await delay(Math.random() * 1500)
+      await sendText(open, { phone: CUSTOMER }, `out ${index}`)
+    })
+    await Promise.all([...writing, ...answering])
+    await until(() => received().length >= count)
+    await open.connection.close()
+
+    const after = await emulator.counters()
+    expect(after.decryptFailures).toBe(before.decryptFailures)
+    expect(after.retryReceipts).toBe(before.retryReceipts)
+    expect(new Set(received().map(({ whatsappId }) => whatsappId)).size).toBe(count)
+    const chats = await emulator.chats(CUSTOMER)
+    const displayed = chats.flatMap(({ messages }) => messages).filter(({ text }) => text.startsWith('out '))
+    expect(new Set(displayed.map(({ text }) => text)).size).toBe(count)
+  })
+})
+
+describe('two companies and one contact', () => {
+  test("one company's slow store does not delay the contact's message to the other", async () => {
+    const [slowPhone, quickPhone] = ['491700000002', '491700000003']
+    const [slowStore, quickStore] = [new MemorySessionStore(), new MemorySessionStore()]
+    const slow = new TestSession({ provider, store: slowStore, id: 'slow' })
+    const quick = new TestSession({ provider, store: quickStore, id: 'quick' })
+    const firstSlow = await slow.link(emulator, slowPhone)
+    const openQuick = await quick.link(emulator, quickPhone)
+    for (const to of [slowPhone, quickPhone]) await emulator.sendText({ from: CUSTOMER, to, text: 'hello' })
+    await until(() => slowStore.messages.length === 1 && quickStore.messages.length === 1)
+    await sendText(firstSlow, { phone: CUSTOMER }, 'hello to you')
+    await firstSlow.connection.close()
+
+    // A new connection has nothing in memory.
+    const openSlow = await slow.online()
+    await until(async () => (await emulator.pending()) === 0)
+    const goOn = Promise.withResolvers<void>()
+    slowStore.heldReads = { kind: 'session', until: goOn.promise }
+    slowStore.reads.length = 0
+    await emulator.sendText({ from: CUSTOMER, to: slowPhone, text: 'to the slow one' })
+    await until(() => slowStore.reads.some(({ kind }) => kind === 'session'))
+    await emulator.sendText({ from: CUSTOMER, to: quickPhone, text: 'to the quick one' })
+    await until(() => quickStore.messages.length === 2)
+    expect(slowStore.messages).toHaveLength(1)
+    goOn.resolve()
+    await until(() => slowStore.messages.length === 2)
+    await Promise.all([openSlow.connection.close(), openQuick.connection.close()])
+  })
+})

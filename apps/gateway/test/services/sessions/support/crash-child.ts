@@ -1,0 +1,44 @@
+import { pino } from 'pino'
+import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import { SessionService } from '#src/services/sessions/session-service.ts'
+import { openDatabase } from '#src/storage/database.ts'
+import { openKeyRing } from '#src/storage/key-ring.ts'
+import { startWriter } from '#src/storage/writer/writer.ts'
+
+/** What the test hands to the process that it is going to kill. */
+export interface CrashChildOptions {
+  databaseUrl: string
+  masterKey: string
+  emulator: { url: string; rootKey: string }
+}
+
+/** A session host that runs until it is killed. Tells its parent each session that comes online. */
+async function run({ databaseUrl, masterKey, emulator }: CrashChildOptions): Promise<void> {
+  const log = pino({ level: 'silent' })
+  const database = await openDatabase(databaseUrl)
+  const keyRing = await openKeyRing(database, Buffer.from(masterKey, 'hex'), 'emulator')
+  const writer = await startWriter({ database, log })
+  const service = new SessionService({
+    ...{ database, keyRing, writer, log },
+    provider: createBaileysProvider({ emulator }),
+    settings: {
+      keepAliveIntervalMs: 30_000,
+      qrTimeoutMs: 60_000,
+      maxQrAttempts: 3,
+      reconnectDelayMs: 100,
+      maxReconnectAttempts: 10,
+    },
+    listener: {
+      owned: async () => undefined,
+      online: ({ lease }) => process.send?.({ online: lease.sessionId }),
+      offline: () => undefined,
+      typing: () => undefined,
+      released: () => undefined,
+    },
+  })
+  await service.resumeAll()
+}
+
+const [options] = process.argv.slice(2)
+if (options === undefined) throw new Error('Started by a test, with its options as JSON.')
+await run(JSON.parse(options) as CrashChildOptions)
