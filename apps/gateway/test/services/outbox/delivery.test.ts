@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
@@ -212,9 +213,10 @@ test('an acknowledgement that is still being stored is waited for: the message i
   goOnline(scripted.next(scripted.acknowledgeStoredAfter(storing.step)))
   await accept('one')
   await until(storing.hasBegun)
+  // The sending itself is over then; only its record is not yet stored.
+  await nextTurn()
   desk.outbox.refresh(sessionId)
-  const accepted = accept('two')
-  await accepted
+  await accept('two')
   storing.succeed()
   await allSent()
   expect(texts(scripted)).toEqual(['one', 'two'])
