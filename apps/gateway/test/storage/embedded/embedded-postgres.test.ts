@@ -224,10 +224,11 @@ describe('a server that crashes', () => {
 describe('Ctrl-C in a terminal', () => {
   test('reaches the gateway and not the database, which ends when the gateway has finished', async () => {
     const holder = await startGatewayProcess(dataDir, masterKey, { detached: true })
-    const group = holder.child.pid ?? 0
-    // What a terminal does, with a signal that the process does not treat as its end.
-    process.kill(-group, 'SIGWINCH')
-    process.kill(-group, 'SIGTERM')
+    process.kill(-(holder.child.pid ?? 0), 'SIGINT')
+    await until(() => holder.isInterrupted())
+    const before = holder.committed()
+    await until(() => holder.committed() > before + 20)
+    expect(await isRunning(holder.serverPid)).toBe(true)
     await holder.kill('SIGTERM')
     expect(holder.child.exitCode).toBe(0)
     expect(await isRunning(holder.serverPid)).toBe(false)

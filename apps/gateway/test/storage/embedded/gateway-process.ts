@@ -11,8 +11,10 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly serverPid: number
   readonly uid: number
   /** The number of the last message that it knows to be committed. */
-  readonly committed: () => number
+  committed(): number
   sessionId(): string
+  /** Whether a Ctrl-C has reached it. */
+  isInterrupted(): boolean
   kill(signal: NodeJS.Signals): Promise<void>
 }
 
@@ -30,6 +32,7 @@ export async function startGatewayProcess(
   let words = ''
   let committed = 0
   let sessionId = ''
+  let isInterrupted = false
   let server = { pid: 0, uid: 0 }
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     words += chunk
@@ -38,6 +41,7 @@ export async function startGatewayProcess(
     createInterface(child.stdout).on('line', (line) => {
       const [kind, first = '', second = ''] = line.split(' ')
       if (kind === 'ready') server = { pid: Number(first), uid: Number(second) }
+      if (kind === 'interrupted') isInterrupted = true
       if (kind !== 'committed') return
       sessionId = first
       committed = Number(second)
@@ -55,6 +59,7 @@ export async function startGatewayProcess(
     uid: server.uid,
     committed: () => committed,
     sessionId: () => sessionId,
+    isInterrupted: () => isInterrupted,
     kill,
     [Symbol.asyncDispose]: () => kill('SIGTERM'),
   }

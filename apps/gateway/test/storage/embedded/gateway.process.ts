@@ -16,6 +16,8 @@ import { startWriter } from '#src/storage/writer/writer.ts'
 const [dataDir = '', masterKey = ''] = process.argv.slice(2)
 const log = pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }))
 const print = (line: string) => process.stdout.write(`${line}\n`)
+// What Ctrl-C sends to all of a terminal's processes does not end this one, so that one can see whether it ends another.
+process.on('SIGINT', () => print('interrupted'))
 const stopped = new Promise((resolve) => process.once('SIGTERM', resolve))
 
 await using postgres = await startEmbeddedPostgres({ dataDir, log })
