@@ -6,10 +6,10 @@ const CAPACITY = 100_000
 interface PendingStanza {
   node: BinaryNode
   /**
-   * Refusals to pass over. A companion that cannot decrypt a message asks for a retry and refuses the message; when the
-   * refusal arrives, the repeated message stands here already and is not the one that it means.
+   * Acks to pass over. A companion that cannot decrypt a message asks for it again and then acks it; when that ack
+   * arrives, the repeated message stands here already and is not the one that it means.
    */
-  refusalsToIgnore: number
+  acksToIgnore: number
 }
 
 /** The stanza that an answer means. `partner` is the number that it came from, `''` for the server. */
@@ -30,27 +30,25 @@ export class PendingStanzas {
   }
 
   /** Adds a stanza at the end; the oldest makes room when the queue is full. */
-  add(reference: StanzaReference, node: BinaryNode, refusalsToIgnore = 0): void {
+  add(reference: StanzaReference, node: BinaryNode, acksToIgnore = 0): void {
     this.#stanzas ??= new Map()
     const key = keyOf(reference)
     this.#stanzas.delete(key)
-    this.#stanzas.set(key, { node, refusalsToIgnore })
+    this.#stanzas.set(key, { node, acksToIgnore })
     if (this.#stanzas.size > CAPACITY) dropOldest(this.#stanzas)
   }
 
-  /** Returns whether the stanza was pending. */
-  settle(reference: StanzaReference): boolean {
-    const isSettled = this.#stanzas?.delete(keyOf(reference)) ?? false
+  /** The companion has said by a receipt what it did with the stanza. */
+  settle(reference: StanzaReference): void {
+    this.#stanzas?.delete(keyOf(reference))
     if (!this.size) this.#stanzas = undefined
-    return isSettled
   }
 
-  /** As `settle`, for an acknowledgement that says that the companion cannot use the stanza. */
-  refuse(reference: StanzaReference): boolean {
+  /** The companion has acked the stanza, whether it can use it or not. */
+  acknowledge(reference: StanzaReference): void {
     const stanza = this.#stanzas?.get(keyOf(reference))
-    if (!stanza?.refusalsToIgnore) return this.settle(reference)
-    stanza.refusalsToIgnore--
-    return false
+    if (stanza?.acksToIgnore) stanza.acksToIgnore--
+    else this.settle(reference)
   }
 
   *[Symbol.iterator](): Iterator<BinaryNode> {

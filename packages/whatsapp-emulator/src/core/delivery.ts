@@ -12,10 +12,10 @@ export function deliver(
   state: EmulatorState,
   companion: Companion,
   node: BinaryNode,
-  options: { encoded?: Buffer; refusalsToIgnore?: number } = {},
+  options: { encoded?: Buffer; acksToIgnore?: number } = {},
 ): void {
   changePending(state, companion, () =>
-    companion.pending.add(referenceOf(state, node), node, options.refusalsToIgnore ?? 0),
+    companion.pending.add(referenceOf(state, node), node, options.acksToIgnore ?? 0),
   )
   const { connection, faults } = companion
   if (!connection?.isActive) return
@@ -38,14 +38,14 @@ export function deliverOffline(companion: Companion): void {
   connection.send(offlineEnd(waiting.length))
 }
 
-/** The companion has what the reference means. */
+/** The companion has said by a receipt what it did with a stanza. */
 export function settle(state: EmulatorState, companion: Companion, reference: StanzaReference): void {
   changePending(state, companion, () => companion.pending.settle(reference))
 }
 
-/** The companion has it and cannot use it. */
-export function refuse(state: EmulatorState, companion: Companion, reference: StanzaReference): void {
-  changePending(state, companion, () => companion.pending.refuse(reference))
+/** The companion has acked a stanza, whether it can use it or not. */
+export function acknowledge(state: EmulatorState, companion: Companion, reference: StanzaReference): void {
+  changePending(state, companion, () => companion.pending.acknowledge(reference))
 }
 
 /** The number behind the JID with which a stanza came from, or an answer goes to, a partner; `''` for the server. */

@@ -1,5 +1,5 @@
 import type { Companion } from '../accounts/companion.ts'
-import { partnerOf, refuse, settle } from '../core/delivery.ts'
+import { acknowledge, partnerOf, settle } from '../core/delivery.ts'
 import type { EmulatorState } from '../core/state.ts'
 import { bringReceipt, type Receipt } from '../phones/receipts.ts'
 import { type BinaryNode, childOf, childrenTagged } from '../wire/nodes.ts'
@@ -34,15 +34,13 @@ export async function handleReceipt(state: EmulatorState, connection: Connection
   passOn(state, companion, partner, ids, type, to)
 }
 
-/** A companion confirms that it has a stanza, or with an error that it has it and cannot use it. */
+/** A companion confirms that it has a stanza; an error in it says that it cannot use it. */
 export function handleAck(state: EmulatorState, connection: Connection, ack: BinaryNode): void {
   const { companion } = connection
   if (!companion) throw new Error('An ack arrived before the login')
   state.counters.acks++
-  const { class: tag = '', id = '', to, type, error } = ack.attrs
-  const reference = { tag, id, partner: partnerOf(state, to, companion.account), type }
-  if (error === undefined) settle(state, companion, reference)
-  else refuse(state, companion, reference)
+  const { class: tag = '', id = '', to, type } = ack.attrs
+  acknowledge(state, companion, { tag, id, partner: partnerOf(state, to, companion.account), type })
 }
 
 function passOn(

@@ -36,5 +36,5 @@ export async function handleRetryReceipt(
   if (!message || count > MAX_REPEATS) return
   await account.device.openSession(companion.account.phone, companion.id, bundle ?? takeBundle(state, companion))
   const stanza = await encryptedStanza(state, account, message, companion, { retryCount: count })
-  deliver(state, companion, stanza, { refusalsToIgnore: 1 })
+  deliver(state, companion, stanza, { acksToIgnore: 1 })
 }
