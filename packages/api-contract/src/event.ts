@@ -25,27 +25,28 @@ export const event = z
     eventOf('session.created', 'A session was created; it is the subject.', {}),
     eventOf('session.state_changed', 'A session has another state; the session is the subject.', {
       state: sessionState,
-      reason: z.string().nullable().optional(),
+      reason: z.string().nullable(),
     }),
     eventOf('message.received', 'A message has arrived and is stored; it is the subject.', {
-      contactId: id.optional(),
-      direction: messageDirection.optional(),
+      contactId: id,
+      direction: messageDirection,
     }),
     eventOf('message.queued', 'A message was accepted for sending; it is the subject.', {
-      contactId: id.optional(),
+      contactId: id,
     }),
     eventOf('message.status_changed', 'A sent message came further, or failed; the message is the subject.', {
       status: messageStatus,
-      code: errorCode.optional(),
+      code: errorCode.optional().describe('Why it failed: a code of the errors.'),
+      whatsappCode: z.string().optional().describe("WhatsApp's own code for the reason."),
     }),
     eventOf('turn.opened', 'A burst of messages is being answered; the turn is the subject.', {
-      contactId: id.optional(),
+      contactId: id,
     }),
     eventOf('turn.closed', 'A turn is over; it is the subject.', {
-      contactId: id.optional(),
+      contactId: id,
       state: z.enum(['answered', 'unanswered']),
-      responder: z.string().nullable().optional(),
-      code: errorCode.optional(),
+      responder: z.string().nullable().describe('Who answered.'),
+      code: errorCode.describe('Why nobody answered, or only the fallback did; null when all went well.'),
     }),
     eventOf('contact.merged', 'Two contacts were one person; the one that is gone is the subject.', {
       into: id.describe('The contact that remains.'),

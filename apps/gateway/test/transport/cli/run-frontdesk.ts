@@ -11,6 +11,7 @@ interface Fact {
   url: string
   platformKey: string
   generatedMasterKeyFile: string
+  companyId: string
   sessionId: string
   qr: string
   [field: string]: unknown

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createdApiKey, eventList } from '@frontdesk/api-contract'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
@@ -129,11 +130,27 @@ describe('start --link', () => {
   it('shows the code of the one company, and says when the phone has scanned it', async () => {
     await using database = await createTestDatabase()
     await using run = runFrontdesk(['--json', 'start', '--link'], onDatabase(database))
-    const { platformKey } = await run.fact('ready')
-    expect(platformKey).toEqual(expect.any(String))
+    const { platformKey, url } = await run.fact('ready')
     const code = await run.fact('linking_code')
     await emulator.scanQr({ phone: '491700000001', qr: code.qr })
     expect(await run.fact('linked')).toMatchObject({ sessionId: code.sessionId, phone: '491700000001' })
+
+    const call = async (method: string, path: string, key: string, body?: object): Promise<Response> =>
+      fetch(`${url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+    const created = await call('POST', `/v1/companies/${code.companyId}/api-keys`, platformKey, { name: 'test' })
+    const { key } = createdApiKey.parse(await created.json())
+    const happened = await until(async () => {
+      const { items } = eventList.parse(await (await call('GET', '/v1/events', key)).json())
+      const states = items.flatMap((each) => (each.type === 'session.state_changed' ? [each.data.state] : []))
+      return states.includes('online') ? [...items.slice(0, 2).map(({ type }) => type), ...states] : undefined
+    })
+    expect(happened.slice(0, 2)).toEqual(['company.created', 'session.created'])
+    expect(happened).toContain('linking')
+    expect(happened.at(-1)).toBe('online')
     run.signal('SIGINT')
     expect((await run.ended).code).toBe(0)
 
