@@ -31,12 +31,12 @@ export async function servePage(path: string, response: ServerResponse): Promise
 
 /** Node warns, once, that stripping types is experimental: nothing that whoever opens the page could act upon. */
 function withoutTypes(source: string): string {
-  const { emitWarning } = process
+  const emitWarning: unknown = Reflect.get(process, 'emitWarning')
   process.emitWarning = () => undefined
   try {
     return stripTypeScriptTypes(source)
   } finally {
-    process.emitWarning = emitWarning
+    Reflect.set(process, 'emitWarning', emitWarning)
   }
 }
 

@@ -2,7 +2,7 @@ import type { Companion, CompanionRegistration, SignedIdentity } from '../accoun
 import type { BinaryNode } from '../wire/nodes.ts'
 
 /** A phone has accepted the companion; it has to sign its identity now. */
-export interface LinkConfirmation {
+interface LinkConfirmation {
   companion: Companion
   identity: SignedIdentity
   confirmed: PromiseWithResolvers<void>

@@ -25,7 +25,7 @@ export interface EmulatorState {
   refusal: 'reset' | 'http_503' | undefined
 }
 
-export const DEFAULT_BEHAVIOUR: Behaviour = {
+const DEFAULT_BEHAVIOUR: Behaviour = {
   receipts: 'read',
   readDelayMs: 0,
   sendsHistory: true,

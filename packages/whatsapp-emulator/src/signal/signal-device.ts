@@ -7,7 +7,7 @@ import { silenceLibsignal } from './silence-libsignal.ts'
 
 silenceLibsignal()
 
-export type CiphertextType = 'pkmsg' | 'msg'
+type CiphertextType = 'pkmsg' | 'msg'
 
 export interface Ciphertext {
   type: CiphertextType

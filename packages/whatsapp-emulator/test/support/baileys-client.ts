@@ -104,12 +104,12 @@ export class BaileysClient implements Disposable {
   }
 
   async end(): Promise<void> {
-    this.socket.end(undefined)
+    await this.socket.end(undefined)
     await this.closed()
   }
 
   [Symbol.dispose](): void {
-    if (this.closeCode === undefined) this.socket.end(undefined)
+    if (this.closeCode === undefined) void this.socket.end(undefined)
   }
 }
 
