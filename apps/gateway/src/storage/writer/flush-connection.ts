@@ -5,7 +5,8 @@ import { connect, connectionConfig } from '../connection.ts'
 const STATEMENT_TIMEOUT_MS = 30_000
 const RESPONSE_TIMEOUT_MS = 40_000
 
-const SETTINGS = {
+/** The server's settings for this connection. */
+export const FLUSH_SETTINGS = {
   synchronous_commit: 'on',
   statement_timeout: String(STATEMENT_TIMEOUT_MS),
   jit: 'off',
@@ -28,7 +29,7 @@ export class FlushConnection implements AsyncDisposable {
 
   async query<Row extends QueryResultRow>(statement: QueryConfig): Promise<QueryResult<Row>> {
     this.#client ??= await connect({
-      ...connectionConfig(this.#url, 'frontdesk_worker', SETTINGS),
+      ...connectionConfig(this.#url, 'frontdesk_worker', FLUSH_SETTINGS),
       query_timeout: RESPONSE_TIMEOUT_MS,
     })
     return await this.#client.query<Row>(statement)

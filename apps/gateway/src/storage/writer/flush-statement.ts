@@ -30,10 +30,17 @@ with accepted as materialized (
   where ((select places from accepted))[place]
   on conflict (session_id, kind, id) do update set value = excluded.value
 ), deleted_keys as (
-  delete from signal_key
-  using unnest($8::int4[], $9::int2[], $10::text[]) as key (place, kind, id)
-  where ((select places from accepted))[place]
-    and signal_key.session_id = ($1::uuid[])[place] and signal_key.kind = key.kind and signal_key.id = key.id
+  delete from signal_key where ctid = any (array(
+    select stored.ctid
+    from unnest($8::int4[], $9::int2[], $10::text[]) as key (place, kind, id)
+    -- The limit leaves the planner no choice but to look each key up: see the receipts below.
+    cross join lateral (
+      select ctid from signal_key
+      where signal_key.session_id = ($1::uuid[])[key.place] and signal_key.kind = key.kind and signal_key.id = key.id
+      limit 1
+    ) as stored
+    where ((select places from accepted))[key.place]
+  ))
 ), journalled as (
   insert into journal (session_id, ciphertext_hash, plaintext)
   select ($1::uuid[])[place], ciphertext_hash, plaintext
