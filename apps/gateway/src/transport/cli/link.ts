@@ -13,7 +13,7 @@ const POLL_INTERVAL_MS = 500
 /** Links the first number of someone who tries Frontdesk alone: one company, one session, its QR code in the terminal. */
 export async function linkFirstSession(gateway: RunningGateway, output: Output, signal: AbortSignal): Promise<void> {
   const { sessions } = gateway
-  const companyId = await firstCompany(gateway)
+  const companyId = await firstCompany(gateway, output)
   let session = await firstSession(gateway, companyId)
   if (session.linkedAt === null) {
     output.say(`Linking "${COMPANY_NAME}": open WhatsApp on the phone, Settings, Linked devices, Link a device.`)
@@ -22,12 +22,17 @@ export async function linkFirstSession(gateway: RunningGateway, output: Output, 
 
   let shown: string | undefined
   let hasBegun = false
+  let trouble: string | null = null
   while (!signal.aborted && session.state !== 'online') {
     const code = await currentCode(() => sessions.linkingCode(companyId, session.id))
     if (code !== undefined && code.qr !== shown) {
       shown = code.qr
       output.say(`\n${await qrAsText(code.qr)}`)
       output.report({ type: 'linking_code', companyId, sessionId: session.id, ...code })
+    }
+    if (session.state === 'connecting' && session.linkedAt === null && session.reason !== trouble) {
+      trouble = session.reason
+      if (trouble !== null) output.say(`WhatsApp cannot be reached (${trouble}); trying again.`)
     }
     hasBegun ||= session.state !== 'created'
     if (hasBegun && ENDED.has(session.state)) return sayEnded(session, companyId, output)
@@ -36,7 +41,7 @@ export async function linkFirstSession(gateway: RunningGateway, output: Output, 
     session = await sessions.get(companyId, session.id)
   }
   if (session.state === 'online') {
-    output.say(`Linked: ${session.phone ?? 'the phone'} is online.`)
+    output.say(`Linked: ${session.phone ?? 'the phone'} is online. Send from it with "sessionId":"${session.id}".`)
     output.report({ type: 'linked', companyId, sessionId: session.id, phone: session.phone })
   }
 }
@@ -74,7 +79,7 @@ async function currentCode(read: () => Promise<LinkingCode>): Promise<LinkingCod
   }
 }
 
-async function firstCompany({ companies }: RunningGateway): Promise<string> {
+async function firstCompany({ companies, apiKeys }: RunningGateway, output: Output): Promise<string> {
   let cursor: string | undefined
   do {
     const page = await companies.list({ limit: 200, cursor })
@@ -82,7 +87,14 @@ async function firstCompany({ companies }: RunningGateway): Promise<string> {
     if (found !== undefined) return found.id
     cursor = page.next ?? undefined
   } while (cursor !== undefined)
-  return (await companies.create({ name: COMPANY_NAME }, OPERATOR)).id
+  const { id } = await companies.create({ name: COMPANY_NAME }, OPERATOR)
+  const { key } = await apiKeys.create(id, { name: 'first start' }, OPERATOR)
+  output.say(`This is the COMPANY KEY of "${COMPANY_NAME}". It sends and reads messages; it, too, is shown only this once:
+
+  ${key}
+`)
+  output.report({ type: 'company_created', companyId: id, companyKey: key })
+  return id
 }
 
 async function firstSession({ sessions }: RunningGateway, companyId: string): Promise<Session> {

@@ -1,6 +1,6 @@
 import type { Config } from '#src/config.ts'
 import type { Logger } from '#src/log.ts'
-import type { CompanyRegistry, SessionRegistry } from '../http/services.ts'
+import type { CompanyRegistry, HttpServices, SessionRegistry } from '../http/services.ts'
 
 /** What the command line needs of a gateway that runs. Disposing ends it cleanly. */
 export interface RunningGateway extends AsyncDisposable {
@@ -10,7 +10,7 @@ export interface RunningGateway extends AsyncDisposable {
   readonly platformKey: string | undefined
   /** The file of the master key, when this start has generated it. */
   readonly generatedMasterKeyFile: string | undefined
-  readonly apiKeys: { createPlatformKey(name: string): Promise<string> }
+  readonly apiKeys: Pick<HttpServices['apiKeys'], 'create'> & { createPlatformKey(name: string): Promise<string> }
   readonly companies: Pick<CompanyRegistry, 'list' | 'create'>
   readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'get' | 'linkingCode'>
 }

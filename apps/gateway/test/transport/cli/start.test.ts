@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createdApiKey, eventList } from '@frontdesk/api-contract'
+import { eventList } from '@frontdesk/api-contract'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
@@ -130,21 +130,18 @@ describe('start --link', () => {
   it('shows the code of the one company, and says when the phone has scanned it', async () => {
     await using database = await createTestDatabase()
     await using run = runFrontdesk(['--json', 'start', '--link'], onDatabase(database))
-    const { platformKey, url } = await run.fact('ready')
+    const { url } = await run.fact('ready')
+    const { companyKey } = await run.fact('company_created')
     const code = await run.fact('linking_code')
     await emulator.scanQr({ phone: '491700000001', qr: code.qr })
     expect(await run.fact('linked')).toMatchObject({ sessionId: code.sessionId, phone: '491700000001' })
 
-    const call = async (method: string, path: string, key: string, body?: object): Promise<Response> =>
-      fetch(`${url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
-        ...(body && { body: JSON.stringify(body) }),
-      })
-    const created = await call('POST', `/v1/companies/${code.companyId}/api-keys`, platformKey, { name: 'test' })
-    const { key } = createdApiKey.parse(await created.json())
+    const events = async () => {
+      const response = await fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${companyKey}` } })
+      return eventList.parse(await response.json()).items
+    }
     const happened = await until(async () => {
-      const { items } = eventList.parse(await (await call('GET', '/v1/events', key)).json())
+      const items = await events()
       const states = items.flatMap((each) => (each.type === 'session.state_changed' ? [each.data.state] : []))
       return states.includes('online') ? [...items.slice(0, 2).map(({ type }) => type), ...states] : undefined
     })
