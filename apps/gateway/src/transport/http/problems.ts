@@ -19,6 +19,13 @@ const FRAMEWORK_ERRORS: Partial<Record<string, ErrorCode>> = {
   FST_ERR_HANDLER_TIMEOUT: 'unavailable',
 }
 
+/**
+ * The database is away, full or starting: codes of sockets and of Postgres (classes 08 and 53, 57P01 to 57P03), and the
+ * texts of `pg`, which has no codes for the rest. The same request succeeds when it is back.
+ */
+const AWAY_CODE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|08\w{3}|53\w{3}|57P0[123])$/
+const AWAY_TEXT = /^(Connection terminated|timeout exceeded when trying to connect)/
+
 /** What Node refuses before there is a request. */
 const CLIENT_ERRORS: Partial<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timed_out',
@@ -30,6 +37,9 @@ function toFrontdeskError(error: FastifyError): FrontdeskError {
   if (error instanceof FrontdeskError) return error
   const code = FRAMEWORK_ERRORS[error.code]
   if (code !== undefined) return new FrontdeskError(code, undefined, { cause: error })
+  if (AWAY_CODE.test(error.code) || AWAY_TEXT.test(error.message)) {
+    return new FrontdeskError('unavailable', undefined, { cause: error })
+  }
   const isOurs = error.statusCode === undefined || error.statusCode >= 500
   return new FrontdeskError(isOurs ? 'internal' : 'invalid_http', undefined, { cause: error })
 }
@@ -74,7 +84,7 @@ export function answerProblems(server: FastifyInstance): void {
     const error = toFrontdeskError(thrown)
     if (error.code === 'internal') request.log.error({ err: error.cause ?? error }, 'request failed')
     else if (ERRORS[error.code].status >= 500)
-      request.log.warn({ code: error.code, detail: error.detail }, 'request refused')
+      request.log.warn({ code: error.code, detail: error.detail, err: error.cause }, 'request refused')
     return sendProblem(error, request, reply)
   })
 

@@ -196,4 +196,16 @@ describe('a fault inside', () => {
     expect(entry).toContain('at the database of')
     expect(entry).not.toContain('4917012345678')
   })
+
+  it.each([
+    ['refuses connections', Object.assign(new Error('connect ECONNREFUSED /run/secret'), { code: 'ECONNREFUSED' })],
+    ['shuts down', Object.assign(new Error('terminating connection'), { code: '57P01' })],
+    ['went away', new Error('Connection terminated unexpectedly')],
+  ])('is told from a database that is away for now and %s', async (_name, error) => {
+    api.sessions.list = () => Promise.reject(error)
+    const answer = await api.call('GET', '/v1/sessions', { key: company.key })
+    expectProblem(answer, 'unavailable')
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(answer.text).not.toContain(error.message)
+  })
 })
