@@ -11,7 +11,7 @@ test('a flush planned while the tables are empty looks every row up by its index
   await client.end()
   const lines = rows.map((row) => row['QUERY PLAN']?.trim() ?? '')
   const scans = lines.flatMap((line, index) => {
-    const found = /-> +((?!Subquery).* Scan)(?: using \w+)? on (?:message|signal_key|session_lease|contact)\b/.exec(
+    const found = /-> +((?!Subquery)\w.* Scan)(?: using \w+)? on (?:message|signal_key|session_lease|contact)\b/.exec(
       line,
     )
     return found ? [{ how: found[1], condition: lines[index + 1] ?? '' }] : []
