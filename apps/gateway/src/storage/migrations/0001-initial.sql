@@ -202,7 +202,10 @@ begin
   if not exists (select from pg_roles where rolname = 'frontdesk_worker') then
     create role frontdesk_worker nologin nosuperuser nobypassrls;
   end if;
-  execute format('grant frontdesk_api, frontdesk_worker to %I', current_user);
+  -- Whoever owns the database may have been given the roles by somebody who may do so.
+  if not (pg_has_role(current_user, 'frontdesk_api', 'member') and pg_has_role(current_user, 'frontdesk_worker', 'member')) then
+    execute format('grant frontdesk_api, frontdesk_worker to %I', current_user);
+  end if;
   execute format('grant usage on schema %I to frontdesk_api, frontdesk_worker', current_schema());
 end
 $$;
