@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Curve, WA_CERT_DETAILS } from 'baileys'
 import { afterEach, expect, test } from 'vitest'
 import { startEmulator } from '../src/index.ts'
@@ -137,6 +138,32 @@ test('a companion logs out by itself', async () => {
   await until('the device was gone', () => unlinked.length > 0)
   expect(unlinked).toEqual(['companion'])
   expect((await emulator.phones()).flatMap(({ devices }) => devices)).toEqual([])
+})
+
+test('what is not WhatsApp’s protocol is turned away', async () => {
+  await using emulator = await startEmulator()
+  const violations: string[] = []
+  emulator.on('violation', ({ reason }) => violations.push(reason))
+
+  for (const bytes of [Buffer.from('hello, world'), Buffer.from([0x57, 0x41, 6, 3, 0, 0, 3, 1, 2, 3])]) {
+    const socket = new WebSocket(emulator.url)
+    socket.addEventListener('open', () => socket.send(bytes))
+    await once(socket, 'close')
+  }
+
+  expect(violations).toHaveLength(2)
+  expect(violations[0]).toContain('Noise header')
+})
+
+test('a companion with another Noise key than at the linking is nobody', async () => {
+  await using emulator = await startEmulator()
+  using salon = await linkBaileys(emulator, SALON)
+  await salon.end()
+  salon.store.save({ noiseKey: Curve.generateKeyPair() })
+
+  using stranger = new BaileysClient(emulator, salon.store)
+
+  expect(await stranger.closed()).toBe(401)
 })
 
 test('closing ends every connection and leaves nothing running', async () => {

@@ -39,7 +39,7 @@ export class CompanionServer implements Disposable {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { refusal } = this.#state
     if (refusal === 'reset') socket.destroy()
-    else if (refusal === 'http_503') socket.end(UNAVAILABLE)
+    else if (refusal === 'http_503') socket.end(UNAVAILABLE, () => socket.destroy())
     else this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket))
   }
 

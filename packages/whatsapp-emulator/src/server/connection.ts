@@ -33,9 +33,7 @@ export class Connection implements CompanionConnection {
     this.#socket = socket
     this.#handlers = handlers
     this.#noise = new NoiseServer(state.certificates, {
-      write: (frame) => {
-        if (socket.readyState === socket.OPEN) socket.send(frame)
-      },
+      write: (frame) => socket.send(frame),
       onClientPayload: (payload) => handlers.onClientPayload(this, payload),
       onFrame: (plaintext) => this.#enqueue(plaintext),
     })
@@ -55,7 +53,7 @@ export class Connection implements CompanionConnection {
   }
 
   send(node: BinaryNode, encoded: Buffer = encodeBinaryNode(node)): void {
-    if (this.#isStalled) return
+    if (this.#isStalled || this.#socket.readyState !== this.#socket.OPEN) return
     if (this.#state.behaviour.keepsBooks) this.#state.wireBook.add('to_companion', this.jid, node)
     this.#noise.send(encoded)
   }

@@ -19,6 +19,8 @@ type QueryHandler = (
 
 const PRIVACY_CATEGORIES = ['readreceipts', 'last', 'online', 'profile', 'status', 'groupadd']
 const TRUSTED_CONTACT_TOKEN_BYTES = 16
+/** Clients name the queries, so there is an end to the different ones that are counted. */
+const MAX_COUNTED_QUERIES = 500
 
 /**
  * Every query that the emulator gives a meaning, by namespace, type and first child. The others get an empty result.
@@ -60,7 +62,7 @@ export async function handleIq(state: EmulatorState, connection: Connection, iq:
     return
   }
   const key = `${xmlns}/${type}/${child?.tag ?? '-'}`
-  state.counters.iqs[key] = (state.counters.iqs[key] ?? 0) + 1
+  countQuery(state, key)
   try {
     const content = await HANDLERS[key]?.(state, connection, iq)
     connection.send({ tag: 'iq', attrs: resultAttrs(iq, 'result'), ...(content && { content }) })
@@ -73,6 +75,12 @@ export async function handleIq(state: EmulatorState, connection: Connection, iq:
   if (key === 'passive/set/active') await activate(state, connection)
   if (key === 'md/set/remove-companion-device' && connection.companion)
     unlinkCompanion(state, connection.companion, 'companion')
+}
+
+function countQuery({ counters: { iqs } }: EmulatorState, key: string): void {
+  const count = iqs[key]
+  if (count !== undefined) iqs[key] = count + 1
+  else if (Object.keys(iqs).length < MAX_COUNTED_QUERIES) iqs[key] = 1
 }
 
 function resultAttrs(iq: BinaryNode, type: 'result' | 'error'): Record<string, string> {
