@@ -28,6 +28,7 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
       const flags = flagsOf(options)
       const config = loadConfig(flags)
       const { isJson } = output()
+      if (config.logLevel === 'debug' || config.logLevel === 'trace') Error.stackTraceLimit = 10
       const log = createLog({ level: config.logLevel, format: process.stderr.isTTY && !isJson ? 'text' : 'json' })
       using shutdown = listenForShutdown()
       {
