@@ -5,6 +5,7 @@ import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { claimLease, fenced, LeaseLostError } from '#src/storage/leases.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
+import { somebodyWaits } from './somebody-waits.ts'
 
 let testDatabase: TestDatabase
 beforeAll(async () => {
@@ -71,7 +72,7 @@ test('work that has begun under the lease is finished before somebody else gets 
   await fenced(testDatabase.database, lease, async (db) => {
     claim = claimLease(testDatabase.database, newId(), sessionId).then(() => order.push('claimed'))
     const observer = await connect(connectionConfig(testDatabase.url))
-    await until(async () => (await observer.query('select from pg_locks where not granted')).rowCount === 1)
+    await until(() => somebodyWaits(observer))
     await observer.end()
     await sql`select 1`.execute(db)
     order.push('worked')

@@ -15,6 +15,7 @@ import { createTestDatabase, openTestDatabase, type TestDatabase } from '../supp
 import { until } from '../support/until.ts'
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts'
 import { keyChange, openTestSession } from './session-fixture.ts'
+import { somebodyWaits } from './somebody-waits.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -230,10 +231,7 @@ describe('the lease', () => {
     await claimer.query('update session_lease set epoch = epoch + 1 where session_id = $1', [session.sessionId])
     const committed = session.store.committed(session.store.publish({ messages: [session.message('late')] }))
     const outcome = expect(committed).rejects.toMatchObject({ reason: 'lease_lost' })
-    await until(async () => {
-      const { rowCount } = await claimer.query(`select from pg_locks where not granted`)
-      return rowCount === 1
-    })
+    await until(() => somebodyWaits(claimer))
     await claimer.query('commit')
     await claimer.end()
     await outcome
@@ -246,7 +244,7 @@ describe('the lease', () => {
     await claimer.query('begin')
     await claimer.query('update session_lease set epoch = epoch + 1 where session_id = $1', [session.sessionId])
     const committed = session.store.committed(session.store.publish({ messages: [session.message('in time')] }))
-    await until(async () => (await claimer.query(`select from pg_locks where not granted`)).rowCount === 1)
+    await until(() => somebodyWaits(claimer))
     await claimer.query('rollback')
     await claimer.end()
     await committed
@@ -272,7 +270,7 @@ test('a message for a contact that is being merged goes to the one that remains'
   await merger.query('update contact set merged_into = $2 where id = $1', [gone, session.contactId])
   const message = session.message('hello', { contactId: gone })
   const committed = session.store.committed(session.store.publish({ messages: [message] }))
-  await until(async () => (await merger.query(`select from pg_locks where not granted`)).rowCount === 1)
+  await until(() => somebodyWaits(merger))
   await merger.query('commit')
   await merger.end()
   await committed

@@ -10,7 +10,8 @@ const SQLITE_BUSY = 5
  *
  * The lock is the kernel's own, on `frontdesk.lock`, held through SQLite because Node has no call for it. So it can be
  * neither stale nor taken twice, which a file with a process id in it can: ids are used again, and containers that share
- * a volume do not see each other's. The process id beside it only tells people whom to stop.
+ * a volume do not see each other's. The process id beside it only tells people whom to stop. Nothing else in this process
+ * may open `frontdesk.lock`: on closing it again the kernel would let go of the lock.
  *
  * @throws FrontdeskError `data_directory_in_use`, or `configuration_invalid` if the directory cannot be written to
  */
@@ -19,7 +20,7 @@ export function lockDataDirectory(dataDir: string): Disposable {
   let lock: DatabaseSync | undefined
   try {
     lock = new DatabaseSync(join(dataDir, 'frontdesk.lock'), { timeout: 0 })
-    lock.exec('pragma journal_mode = off; begin exclusive')
+    lock.exec('pragma journal_mode = memory; begin exclusive')
     writeFileSync(holderFile, `${process.pid}\n`)
   } catch (error) {
     if (lock?.isOpen) lock.close()

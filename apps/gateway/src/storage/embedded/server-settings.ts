@@ -2,7 +2,7 @@
  * How the embedded server runs: durable, small, and reachable through a socket in its own directory only, which no other
  * user can enter.
  */
-export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
+const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '',
   // Relative to the server's directory: a path of any length works, and no parent directory has to be open.
   unix_socket_directories: '.',

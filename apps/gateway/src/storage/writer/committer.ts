@@ -10,7 +10,7 @@ const MIN_RETRY_DELAY_MS = 50
 const MAX_RETRY_DELAY_MS = 2_000
 
 /** What became of one session's part of a flush. */
-export type Outcome =
+type Outcome =
   | {
       kind: 'committed'
       /** Canonical contact by message id: of the messages that are new. */

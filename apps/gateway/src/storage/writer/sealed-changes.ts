@@ -26,7 +26,7 @@ export interface SealedChanges<Session extends Owner = Owner> {
   receipts: ({ whatsappId: string } & Progress)[]
 }
 
-export interface MessageRow {
+interface MessageRow {
   message: ReceivedMessage
   whatsappId: string
   status: 'received' | Progress['status']

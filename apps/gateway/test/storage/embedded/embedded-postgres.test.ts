@@ -150,6 +150,7 @@ describe('a data directory', () => {
     const holder = await startGatewayProcess(dataDir, masterKey)
     await holder.kill('SIGKILL')
     expect(await isRunning(holder.serverPid)).toBe(true)
+    expect((await readdir(dataDir)).filter((name) => name.startsWith('frontdesk.lock'))).toEqual(['frontdesk.lock'])
     await using postgres = await startEmbeddedPostgres({ dataDir, log })
     expect(await isRunning(holder.serverPid)).toBe(false)
     expect(await committedMessages(postgres, holder.sessionId())).toBeGreaterThanOrEqual(holder.committed())
