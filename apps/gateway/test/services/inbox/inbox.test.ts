@@ -4,10 +4,10 @@ import { newId } from '#src/model/ids.ts'
 import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { claimLease } from '#src/storage/leases.ts'
 import { createTestDatabase } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
 import { silence, startCompanySystem, status, texts } from '../responders/company-system.ts'
 import { openDesk, setSettings } from '../support/desk.ts'
 import { createContact, readEvents, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
-import { until } from '../support/until.ts'
 
 const testDatabase = await createTestDatabase()
 const { database } = testDatabase

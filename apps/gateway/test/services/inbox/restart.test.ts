@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest'
 import { createTestDatabase } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
 import { openDesk, setSettings } from '../support/desk.ts'
 import { type Fault, openFaultyDatabase } from '../support/faulty-database.ts'
 import { createContact, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
 import { CustomerPhones, ScriptedConnection } from '../support/scripted-connection.ts'
-import { until } from '../support/until.ts'
 
 const testDatabase = await createTestDatabase()
 const { database } = testDatabase

@@ -4,10 +4,10 @@ import { afterAll, beforeEach, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
 import { claimLease, type Lease } from '#src/storage/leases.ts'
 import { createTestDatabase } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
 import { type Desk, openDesk } from '../support/desk.ts'
 import { createContact, readEvents, readOutbound } from '../support/messages.ts'
 import { CustomerPhones, failAt, hold, ScriptedConnection } from '../support/scripted-connection.ts'
-import { until } from '../support/until.ts'
 
 const testDatabase = await createTestDatabase()
 const { database } = testDatabase
