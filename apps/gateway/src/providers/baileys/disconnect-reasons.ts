@@ -24,7 +24,7 @@ export function disconnectReasonOf(error: unknown): DisconnectReason {
 }
 
 /** Baileys ends connections with Boom errors, which carry an HTTP-like status. */
-export function statusCodeOf(error: unknown): number | undefined {
+function statusCodeOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('output' in error)) return undefined
   const { output } = error
   if (typeof output !== 'object' || output === null || !('statusCode' in output)) return undefined

@@ -137,7 +137,7 @@ describe('start --link', () => {
     expect(await run.fact('linked')).toMatchObject({ sessionId: code.sessionId, phone: '491700000001' })
 
     const events = async () => {
-      const response = await fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${companyKey}` } })
+      const response = await fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${String(companyKey)}` } })
       return eventList.parse(await response.json()).items
     }
     const happened = await until(async () => {

@@ -16,7 +16,10 @@ interface DemoGateway extends AsyncDisposable {
 export interface DemoOptions {
   /** End after the transcript instead of staying up. */
   once: boolean
-  startGateway(settings: { dataDirectory: string; emulator: { url: string; rootKey: string } }): Promise<DemoGateway>
+  startGateway: (settings: {
+    dataDirectory: string
+    emulator: { url: string; rootKey: string }
+  }) => Promise<DemoGateway>
   /** Aborted by Ctrl-C. */
   signal: AbortSignal
 }
