@@ -13,14 +13,17 @@ export type SignalKeyKind = keyof SignalDataTypeMap
 export function keyValueOf(kind: KeyKind, value: unknown): KeyValue {
   // libsignal serialises a session into a fresh object of strings and reads it by copying: the object can be shared, and
   // the bytes are made at the commit, only for the last of many ratchet steps.
-  if (kind === 'session') return { decode: () => value, encode: () => Buffer.from(JSON.stringify(value)) }
+  // Nobody can change a string either.
+  if (kind === 'session' || typeof value === 'string') {
+    return { decode: () => value, encode: () => Buffer.from(JSON.stringify(value)) }
+  }
   // Baileys changes in place what it has read or written of the other kinds: they are kept as bytes.
   return new EncodedValue(kind, Buffer.from(JSON.stringify(value, BufferJSON.replacer)))
 }
 
 /** Takes over what the store holds. */
 export function keyValueFrom(kind: KeyKind, bytes: Uint8Array): KeyValue {
-  if (kind !== 'session') return new EncodedValue(kind, bytes)
+  if (kind !== 'session' && kind !== 'lid-mapping') return new EncodedValue(kind, bytes)
   return keyValueOf(kind, JSON.parse(Buffer.from(bytes).toString()))
 }
 

@@ -23,7 +23,9 @@ export class ServerAcks {
   /** Settles with the server's answer; rejects with `SendError`. To be called before the message is sent. */
   expect(whatsappId: string): Promise<void> {
     const answer = new Promise<void>((resolve, reject) => {
-      this.fail(whatsappId, new SendError('unacknowledged', 'The message is being sent again.'))
+      if (this.#waiting.has(whatsappId)) {
+        this.fail(whatsappId, new SendError('unacknowledged', 'The message is being sent again.'))
+      }
       this.#waiting.set(whatsappId, { resolve, reject })
     })
     // Sending may fail first, and then nobody waits for this any more.
@@ -35,8 +37,11 @@ export class ServerAcks {
   limit(whatsappId: string): void {
     const waiting = this.#waiting.get(whatsappId)
     if (!waiting) return
-    const late = new SendError('unacknowledged', 'WhatsApp has not acknowledged the message in time.')
-    waiting.timer = setTimeout(() => this.fail(whatsappId, late), this.#timeoutMs)
+    waiting.timer = setTimeout(
+      () =>
+        this.fail(whatsappId, new SendError('unacknowledged', 'WhatsApp has not acknowledged the message in time.')),
+      this.#timeoutMs,
+    )
   }
 
   /** Takes an ack stanza. Answers whether the server has accepted the message, awaited or not. */
