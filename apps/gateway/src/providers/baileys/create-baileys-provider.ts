@@ -4,6 +4,7 @@ import { BaileysConnection, type ConnectionEnvironment } from './baileys-connect
 import { baileysLogger } from './baileys-logger.ts'
 import { SharedCaches } from './shared-caches.ts'
 import { silenceLibsignal } from './silence-libsignal.ts'
+import { useSmallBufferPool } from './small-buffer-pool.ts'
 import { verifySignaturesStrictly } from './strict-signatures.ts'
 import { trustEmulator } from './trust-emulator.ts'
 
@@ -20,6 +21,7 @@ const FORGET_KEYS_EVERY_MS = 60_000
 /** WhatsApp Web sessions through unmodified Baileys, with everything that it lacks added from outside. */
 export function createBaileysProvider(options: BaileysProviderOptions = {}): Provider {
   const { logger, emulator, ackTimeoutMs } = options
+  useSmallBufferPool()
   verifySignaturesStrictly()
   silenceLibsignal()
   if (emulator) trustEmulator(emulator.rootKey)

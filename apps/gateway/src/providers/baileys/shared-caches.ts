@@ -58,10 +58,11 @@ class SessionView implements PossiblyExtendedCacheStore {
     // Baileys clears only caches of its own; what is left of an ended session expires.
   }
 
-  mget = async <Value>(keys: string[]): Promise<Record<string, Value | undefined>> =>
-    Object.fromEntries(keys.map((key) => [key, this.get<Value>(key)]))
+  async mget<Value>(keys: string[]): Promise<Record<string, Value | undefined>> {
+    return Object.fromEntries(keys.map((key) => [key, this.get<Value>(key)]))
+  }
 
-  mset = <Value>(entries: { key: string; value: Value }[]): void => {
+  mset<Value>(entries: { key: string; value: Value }[]): void {
     for (const { key, value } of entries) this.set(key, value)
   }
 }
