@@ -3,6 +3,7 @@ import { type Emulator, type Fault, startEmulator } from 'whatsapp-emulator'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { StoreError } from '#src/model/store-error.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import { disconnectReasonOf } from '#src/providers/baileys/disconnect-reasons.ts'
 import type { Provider } from '#src/providers/provider.ts'
 import { until } from '../support/until.ts'
 import { MemorySessionStore } from './support/memory-session-store.ts'
@@ -59,14 +60,17 @@ describe('how a connection ends', () => {
     expect(await until(() => again.events.closings[0])).toMatchObject({ reason: 'logged_out' })
   })
 
-  test('a server that refuses connections', async () => {
+  test.each([
+    ['reset', 'timed_out'],
+    ['http_503', 'service_unavailable'],
+  ] as const)('a server that refuses connections with %s', async (how, reason) => {
     const { session, open } = await linked()
     await open.connection.close()
-    await emulator.fault({ kind: 'refuse_connections', isOn: true })
+    await emulator.fault({ kind: 'refuse_connections', isOn: true, how })
     const again = session.open()
     const closing = await until(() => again.events.closings[0])
     await emulator.fault({ kind: 'refuse_connections', isOn: false })
-    expect(closing.reason).toBe('service_unavailable')
+    expect(closing.reason).toBe(reason)
   })
 
   test('a server that is not there', async () => {
@@ -116,6 +120,23 @@ describe('how a connection ends', () => {
   })
 })
 
+test.each([
+  [401, 'logged_out'],
+  [402, 'temporarily_banned'],
+  [403, 'forbidden'],
+  [405, 'client_outdated'],
+  [408, 'timed_out'],
+  [411, 'multi_device_mismatch'],
+  [428, 'connection_closed'],
+  [440, 'replaced'],
+  [500, 'bad_session'],
+  [503, 'service_unavailable'],
+  [515, 'restart_required'],
+  [418, 'connection_closed'],
+] as const)('status %d of Baileys means %s', (statusCode, reason) => {
+  expect(disconnectReasonOf(Object.assign(new Error('x'), { output: { statusCode } }))).toBe(reason)
+})
+
 describe('what ends one session leaves the others alone', () => {
   test('a corrupt frame', async () => {
     const [broken, healthy] = [await linked(), await linked()]
@@ -131,6 +152,23 @@ describe('what ends one session leaves the others alone', () => {
     expect(rejections).toEqual([])
     expect(healthy.open.events.closings).toEqual([])
     await healthy.open.connection.close()
+  })
+
+  test('a contact book that fails: the message is not asked for again, but waits for the next connection', async () => {
+    const { phone, session, open } = await linked()
+    await open.connection.close()
+    const contacts = { contactOf: () => Promise.reject(new Error('the database is away')) }
+    const failing = await new TestSession({ provider, store: session.store, contacts, id: session.id }).online()
+    const { retryReceipts } = await emulator.counters()
+    const before = await emulator.pending()
+    await emulator.sendText({ from: '4917188880003', to: phone, text: 'wait for me' })
+    expect(await until(() => failing.events.closings[0])).toMatchObject({ reason: 'store_failed' })
+    expect(await emulator.pending()).toBe(before + 1)
+    expect((await emulator.counters()).retryReceipts).toBe(retryReceipts)
+    const recovered = await session.online()
+    const store = session.store as MemorySessionStore
+    await until(() => store.messages.length > 0)
+    await recovered.connection.close()
   })
 
   test.each(['store_failed', 'lease_lost'] as const)('a store that ends with %s', async (failure) => {

@@ -23,3 +23,5 @@ await receive('opens a third', false)
 await sendText(open, { phone: customer }, 'the end')
 await open.connection.close()
 console.log('done')
+// A timer of Baileys' pre-key upload would keep the process for half a minute.
+process.exit()

@@ -85,7 +85,7 @@ describe('linking', () => {
   test('a session that cannot even show a code gives up', async () => {
     await using host = await SessionHost.start(database, emulator)
     const { id } = await host.service.create(companyId, { name: 'unreachable' }, ACTOR)
-    await emulator.fault({ kind: 'refuse_connections', isOn: true })
+    await emulator.fault({ kind: 'refuse_connections', isOn: true, how: 'http_503' })
     await host.service.start(companyId, id, ACTOR)
     const session = await until(async () => {
       const now = await host.service.get(companyId, id)
