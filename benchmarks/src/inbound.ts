@@ -1,12 +1,12 @@
 import { alternate, medians } from './support/alternate.ts'
 import { establishChats } from './support/chats.ts'
-import { startEmulatorProcess } from './support/emulator-process.ts'
+import { type EmulatorProcess, startEmulatorProcess } from './support/emulator-process.ts'
 import { openFrontdeskSide } from './support/frontdesk-side.ts'
 import { openRawSide } from './support/raw-side.ts'
 import { receiptDelays } from './support/receipt-delays.ts'
 import { progress, report } from './support/report.ts'
 import { percentile, round } from './support/statistics.ts'
-import { measureThroughput, throughputRows } from './support/throughput.ts'
+import { measureThroughput, type Throughput, throughputRows } from './support/throughput.ts'
 import { until } from './support/until.ts'
 
 export interface InboundOptions {
@@ -25,73 +25,39 @@ const PACED = { sessions: 50, customers: 4, perSecond: 200 }
  * How fast messages come in, and how much later than raw Baileys they are receipted. A receipt is the measure of both,
  * since Frontdesk lets it go only when the message is committed.
  */
-export async function inbound(resources: AsyncDisposableStack, options: InboundOptions): Promise<void> {
-  const { sessions, customers, rounds } = options
-  const each = Math.ceil(options.messages / sessions)
-  const count = each * sessions
-  const pacedSessions = Math.min(PACED.sessions, options.paced)
-  const pacedEach = Math.ceil(options.paced / pacedSessions)
+export async function inbound(resources: AsyncDisposableStack, asked: InboundOptions): Promise<void> {
+  // Each session gets as many as the others.
+  const options = { ...asked, messages: Math.ceil(asked.messages / asked.sessions) * asked.sessions }
   const emulator = await startEmulatorProcess(resources)
-  const { control } = emulator
-  progress(`linking ${sessions + pacedSessions} numbers with each`)
-  const sides = {
-    raw: await openRawSide(resources, emulator, 4_915_100_000_000, sessions + pacedSessions),
-    frontdesk: await openFrontdeskSide(resources, emulator, 4_915_200_000_000, sessions + pacedSessions),
-  }
-  progress('opening the chats with all customers')
-  for (const side of Object.values(sides)) {
-    await establishChats(control, side, side.phones.slice(0, sessions), customers)
-    await establishChats(control, side, side.phones.slice(sessions), PACED.customers)
-  }
-
-  const bursts = await alternate(sides, rounds, async (side, number) => {
-    await control.prepareBurst({ to: side.phones.slice(0, sessions), customers, each })
-    const before = (await control.counters()).receipts
-    const throughput = await measureThroughput(side.pid, count, async () => {
-      await control.fireBurst()
-      await until(
-        `${side.name} has receipted all messages`,
-        async () => (await control.counters()).receipts - before >= count,
-      )
-    })
-    progress(`round ${number}, ${side.name}: ${round(throughput.messagesPerSecond)} messages a second`)
-    return throughput
-  })
-  const delays = await alternate(sides, rounds, async (side, number) => {
-    await control.prepareBurst({ to: side.phones.slice(sessions), customers: PACED.customers, each: pacedEach })
-    const ofRound = await receiptDelays(control, PACED.perSecond)
-    progress(`round ${number}, ${side.name}: receipt after ${round(percentile(ofRound, 0.5), 1)} ms (p50)`)
-    return ofRound
-  })
-  const { retryReceipts } = await control.counters()
+  const bursts = await measureBursts(resources, emulator, options)
+  const delays = await measureDelays(resources, emulator, options)
+  const { retryReceipts } = await emulator.control.counters()
   if (retryReceipts > 0) throw new Error(`${retryReceipts} messages could not be decrypted and were asked for again.`)
-  const received = sessions * customers + pacedSessions * PACED.customers + rounds * (count + pacedSessions * pacedEach)
-  const stored = await sides.frontdesk.countStored('inbound')
-  if (stored !== received) throw new Error(`${stored} of ${received} messages stand in the inbox.`)
 
-  const [raw, frontdesk] = [medians(bursts.raw), medians(bursts.frontdesk)]
+  const { raw, frontdesk } = bursts
   const ratio = frontdesk.messagesPerSecond / raw.messagesPerSecond
   const delay = (share: number) => {
-    const ofRaw = percentile(delays.raw.flat(), share)
-    const ofFrontdesk = percentile(delays.frontdesk.flat(), share)
+    const ofRaw = percentile(delays.raw, share)
+    const ofFrontdesk = percentile(delays.frontdesk, share)
     return { row: [ofRaw.toFixed(1), ofFrontdesk.toFixed(1)], added: round(ofFrontdesk - ofRaw, 1) }
   }
   const [p50, p99] = [delay(0.5), delay(0.99)]
+  const { messages, sessions, customers, rounds } = options
   report(
-    `Inbound: ${count} messages of ${customers} customers each on ${sessions} sessions, medians of ${rounds} rounds`,
+    `Inbound: ${messages} messages of ${customers} customers on each of ${sessions} sessions, medians of ${rounds} rounds`,
     [
       ...throughputRows(raw, frontdesk),
       ['sending to receipt, p50, ms', ...p50.row],
       ['sending to receipt, p99, ms', ...p99.row],
     ],
     [
-      `Frontdesk reaches ${round(ratio * 100)} % of raw Baileys, and adds ${p50.added} ms (p50) and ${p99.added} ms (p99) at ${PACED.perSecond} messages a second on ${pacedSessions} sessions.`,
-      `All ${received} messages stand in the inbox once.`,
+      `Frontdesk reaches ${round(ratio * 100)} % of raw Baileys, and adds ${p50.added} ms (p50) and ${p99.added} ms (p99) at ${PACED.perSecond} messages a second on ${PACED.sessions} sessions.`,
+      'Every message stands in the inbox once.',
     ],
     {
       benchmark: 'inbound',
       rounds,
-      count,
+      count: messages,
       sessions,
       messagesPerSecond: round(frontdesk.messagesPerSecond, 1),
       rawMessagesPerSecond: round(raw.messagesPerSecond, 1),
@@ -103,4 +69,83 @@ export async function inbound(resources: AsyncDisposableStack, options: InboundO
       addedLatencyP99Ms: p99.added,
     },
   )
+}
+
+interface Measured<Figures> {
+  raw: Figures
+  frontdesk: Figures
+}
+
+async function measureBursts(
+  resources: AsyncDisposableStack,
+  emulator: EmulatorProcess,
+  { messages, sessions, customers, rounds }: InboundOptions,
+): Promise<Measured<Throughput>> {
+  const { control } = emulator
+  const part = await openPart(resources, emulator, { firstPhone: 4_915_100_000_000, sessions, customers })
+  const samples = await alternate(part.sides, rounds, async (side, number) => {
+    await control.prepareBurst({ to: [...side.phones], customers, each: messages / sessions })
+    const before = (await control.counters()).receipts
+    const throughput = await measureThroughput(side.pid, messages, async () => {
+      await control.fireBurst()
+      await until(
+        `${side.name} has receipted all messages`,
+        async () => (await control.counters()).receipts - before >= messages,
+      )
+    })
+    progress(`round ${number}, ${side.name}: ${round(throughput.messagesPerSecond)} messages a second`)
+    return throughput
+  })
+  await part.end(rounds * messages)
+  return { raw: medians(samples.raw), frontdesk: medians(samples.frontdesk) }
+}
+
+/** Milliseconds from a message's sending to its receipt, of all rounds. */
+async function measureDelays(
+  resources: AsyncDisposableStack,
+  emulator: EmulatorProcess,
+  { paced, rounds }: InboundOptions,
+): Promise<Measured<number[]>> {
+  const { control } = emulator
+  const part = await openPart(resources, emulator, { firstPhone: 4_915_300_000_000, ...PACED })
+  const each = Math.ceil(paced / PACED.sessions)
+  const samples = await alternate(part.sides, rounds, async (side, number) => {
+    await control.prepareBurst({ to: [...side.phones], customers: PACED.customers, each })
+    const delays = await receiptDelays(control, PACED.perSecond)
+    progress(`round ${number}, ${side.name}: receipt after ${round(percentile(delays, 0.5), 1)} ms (p50)`)
+    return delays
+  })
+  await part.end(rounds * each * PACED.sessions)
+  return { raw: samples.raw.flat(), frontdesk: samples.frontdesk.flat() }
+}
+
+/**
+ * Both sides with so many sessions and open chats, in processes of their own. Bursts and paced traffic do not share them:
+ * a burst keeps raw Baileys from answering for so long that its other sessions take their connections for lost.
+ */
+async function openPart(
+  resources: AsyncDisposableStack,
+  emulator: EmulatorProcess,
+  { firstPhone, sessions, customers }: { firstPhone: number; sessions: number; customers: number },
+) {
+  const processes = resources.use(new AsyncDisposableStack())
+  progress(`linking ${sessions} numbers with each`)
+  const sides = {
+    raw: await openRawSide(processes, emulator, firstPhone, sessions),
+    frontdesk: await openFrontdeskSide(processes, emulator, firstPhone + 100_000_000, sessions),
+  }
+  for (const side of Object.values(sides)) {
+    progress(`opening the chats of ${side.name} with ${customers} customers of each number`)
+    await establishChats(emulator.control, side, customers)
+  }
+  return {
+    sides,
+    /** Makes sure that the inbox holds so many messages, and those that opened the chats. */
+    async end(messages: number): Promise<void> {
+      const received = messages + sessions * customers
+      const stored = await sides.frontdesk.countStored('inbound')
+      if (stored !== received) throw new Error(`${stored} messages stand in the inbox instead of ${received}.`)
+      await processes.disposeAsync()
+    },
+  }
 }

@@ -28,8 +28,7 @@ export async function outbound(resources: AsyncDisposableStack, options: Outboun
   }
   progress(`opening the chats with ${customers} customers of each number`)
   const chats = new Map<Side, Chat[]>()
-  for (const side of Object.values(sides))
-    chats.set(side, await establishChats(emulator.control, side, side.phones, customers))
+  for (const side of Object.values(sides)) chats.set(side, await establishChats(emulator.control, side, customers))
 
   const samples = await alternate(sides, rounds, async (side, number) => {
     const texts = takeTurns(chats.get(side) ?? [], messages).map(({ phone, customer }, index) => ({

@@ -1,5 +1,4 @@
 import type { EmulatorControl } from 'whatsapp-emulator'
-import { progress } from './report.ts'
 import type { Side } from './side.ts'
 import { until } from './until.ts'
 
@@ -13,19 +12,13 @@ export interface Chat {
  * Every one of `customers` writes once to each of the linked numbers and is answered: from then on the messages of both
  * are ordinary ones (`msg`) and need no key agreement, as nearly all traffic is.
  */
-export async function establishChats(
-  emulator: EmulatorControl,
-  side: Side,
-  phones: readonly string[],
-  customers: number,
-): Promise<Chat[]> {
+export async function establishChats(emulator: EmulatorControl, side: Side, customers: number): Promise<Chat[]> {
   const before = await emulator.counters()
-  await emulator.prepareBurst({ to: [...phones], customers, each: customers })
+  await emulator.prepareBurst({ to: [...side.phones], customers, each: customers })
   const sent = await emulator.fireBurst()
   await until(`${side.name} has received the first messages`, async () => {
     return (await emulator.counters()).receipts - before.receipts >= sent.length
   })
-  progress(`${side.name} has received the first messages of ${sent.length} customers`)
   const chats = sent.map(({ to, from }) => ({ phone: to, customer: from }))
   await side.send(chats.map(({ phone, customer }) => ({ from: phone, to: customer, text: 'Welcome!' })))
   await until(`the customers have the first answers of ${side.name}`, async () => {
