@@ -1,8 +1,7 @@
 import type { EmulatorControl } from 'whatsapp-emulator'
 import { until } from './until.ts'
 
-/** The emulator's book holds the newest 20,000 stanzas; a message makes up to four: itself, its receipt, and their acks. */
-const MAX_PACED_MESSAGES = 5000
+/** As many stanzas as the emulator's book holds; a message makes up to four: itself, its receipt, and their acks. */
 const PAGE = 20_000
 
 /**

@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { LRUCache } from 'lru-cache'
 import { DatabaseError } from 'pg'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import { storableText } from '#src/model/storable-text.ts'
@@ -11,6 +11,7 @@ import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
 
 const MAX_CACHED_ADDRESSES = 1_000
+const CACHED_MS = 60 * 60 * 1000
 const MAX_NAME_LENGTH = 200
 const MAX_TRIES = 8
 const UNIQUE_VIOLATION = '23505'
@@ -30,7 +31,7 @@ interface Cached {
 
 /** A company's contacts as its session host sees them. Answers at once for addresses met lately. */
 export function createContactBook({ worker }: Database, companyId: string): ContactBook {
-  const cache = new LRUCache<string, Cached>({ max: MAX_CACHED_ADDRESSES })
+  const cache = new BoundedCache<Cached>({ maxEntries: MAX_CACHED_ADDRESSES, ttlMs: CACHED_MS })
   // A customer's burst asks for the same new contact several times. Entries go when they are answered.
   const underWay = new Map<string, Promise<string>>()
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { BoundedCache } from '#src/providers/baileys/bounded-cache.ts'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 import { SharedCaches } from '#src/providers/baileys/shared-caches.ts'
 
 afterEach(() => {

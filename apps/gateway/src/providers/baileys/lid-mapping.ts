@@ -6,8 +6,8 @@ import {
   type LIDMapping,
   type SignalRepositoryWithLIDStore,
 } from 'baileys'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
-import { BoundedCache } from './bounded-cache.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 
 type BaileysLidMapping = SignalRepositoryWithLIDStore['lidMapping']

@@ -74,7 +74,7 @@ export class RatchetStore {
       if (pause) await pause
       if (this.#isClosed) throw new Error(CLOSED)
       this.#wasUsed = true
-      const operation = new RatchetOperation((key) => this.#entries.get(key)?.value)
+      const operation = new RatchetOperation((key) => this.#recall(key)?.value)
       const missing = operation.lacks(expected)
       if (missing.length > 0) await this.#fetch(operation, missing)
 
@@ -143,7 +143,7 @@ export class RatchetStore {
     const found: Record<string, SignalDataTypeMap[Kind]> = {}
     const absent: string[] = []
     for (const id of ids) {
-      const value = this.#entries.get(keyIdOf(kind, id))?.value
+      const value = this.#recall(keyIdOf(kind, id))?.value
       if (value) found[id] = value.decode() as SignalDataTypeMap[Kind]
       else if (value === undefined) absent.push(id)
     }
@@ -194,6 +194,15 @@ export class RatchetStore {
     if (Object.keys(all).length === 0) return
     const sequence = this.#store.publish(all)
     for (const { kind, id, value } of written) this.#remember(keyIdOf(kind, id), { kind, value, sequence })
+  }
+
+  /** What is remembered of a key. It moves to the last place, as what was used most recently. */
+  #recall(key: string): Entry | undefined {
+    const entry = this.#entries.get(key)
+    if (!entry) return undefined
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry
   }
 
   #remember(key: string, entry: Entry): void {

@@ -1,5 +1,5 @@
 import type { CacheStore, PossiblyExtendedCacheStore } from 'baileys'
-import { BoundedCache } from './bounded-cache.ts'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 
 const MINUTE_MS = 60 * 1000
 const HOUR_MS = 60 * MINUTE_MS
