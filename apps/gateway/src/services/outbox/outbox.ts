@@ -16,7 +16,7 @@ import { type OutboxSession, SessionOutbox } from './session-outbox.ts'
 
 /** Messages on their way to WhatsApp's acknowledgement at once. */
 const CONCURRENCY = 1000
-/** Under load each of them waits for a commit of about 100 ms before it leaves, hence so many. */
+/** Under load each of them waits for a commit before it leaves, hence so many. */
 const CONCURRENCY_PER_SESSION = 64
 
 /** A message that a company wants to have sent. */
