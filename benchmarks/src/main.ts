@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { MAX_PACED_MESSAGES } from './support/receipt-delays.ts'
 
 const ABOUT = `Measures Frontdesk against the WhatsApp emulator, and raw Baileys with it.
 
@@ -49,7 +50,12 @@ function commands(resources: AsyncDisposableStack): Command {
     .option('--messages <number>', 'how many messages each burst has', atLeast(1), 5000)
     .option('--sessions <number>', 'how many linked numbers they are spread over', atLeast(1), 1)
     .option('--customers <number>', 'how many customers write to each number', atLeast(1), 50)
-    .option('--paced <number>', 'how many messages the latency is measured with, in each round', atLeast(1), 2000)
+    .option(
+      '--paced <number>',
+      'how many messages the latency is measured with, in each round',
+      between(1, MAX_PACED_MESSAGES),
+      2000,
+    )
     .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
     .addHelpText(
       'after',
@@ -92,13 +98,16 @@ from the first call of sendMessage in its own process.`,
   return program
 }
 
-const atLeast = (minimum: number) => (text: string) => {
+const between = (minimum: number, maximum: number) => (text: string) => {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < minimum) {
-    throw new InvalidArgumentError(`Give a whole number of at least ${minimum}.`)
+  if (!Number.isInteger(value) || value < minimum || value > maximum) {
+    const range = maximum === Infinity ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`
+    throw new InvalidArgumentError(`Give a whole number ${range}.`)
   }
   return value
 }
+
+const atLeast = (minimum: number) => between(minimum, Infinity)
 
 try {
   await main()

@@ -1,8 +1,10 @@
 import type { EmulatorControl } from 'whatsapp-emulator'
 import { until } from './until.ts'
 
-/** As many stanzas as the emulator's book holds; a message makes up to four: itself, its receipt, and their acks. */
+/** As many stanzas as the emulator's book holds. */
 const PAGE = 20_000
+/** A message makes up to four stanzas: itself, its receipt, and their acks. */
+export const MAX_PACED_MESSAGES = PAGE / 4
 
 /**
  * Fires the prepared burst at a pace, and measures at the emulator, by its own clock, how long after its sending each

@@ -74,12 +74,32 @@ describe('keys', () => {
 
     store.isHeld = false
     store.commit()
+    // Reading keeps a key in memory: each look takes the one that was not used for longest.
+    let oldest = 0
+    await until(async () => {
+      store.reads.length = 0
+      await ratchets.keys.get('lid-mapping', [String(oldest++)])
+      return store.reads.length > 0
+    })
+    expect(Object.keys(await ratchets.keys.get('lid-mapping', numbers))).toHaveLength(2000)
+  })
+
+  test('a key that is used stays in memory while others are forgotten', async () => {
+    const { store, ratchets } = setup()
+    await ratchets.keys.set({ 'lid-mapping': { used: '1' } })
+    for (let number = 0; number < 2000; number++) {
+      await ratchets.keys.set({ 'lid-mapping': { [number]: `lid ${number}` } })
+      await ratchets.keys.get('lid-mapping', ['used'])
+    }
+    await store.committed(store.published)
     await until(async () => {
       store.reads.length = 0
       await ratchets.keys.get('lid-mapping', ['0'])
       return store.reads.length > 0
     })
-    expect(Object.keys(await ratchets.keys.get('lid-mapping', numbers))).toHaveLength(2000)
+    store.reads.length = 0
+    await ratchets.keys.get('lid-mapping', ['used'])
+    expect(store.reads).toEqual([])
   })
 
   test('an idle session keeps nothing in memory', async () => {
