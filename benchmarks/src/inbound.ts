@@ -1,4 +1,4 @@
-import { alternate, medians } from './support/alternate.ts'
+import { alternate, alternateWarm, medians } from './support/alternate.ts'
 import { establishChats } from './support/chats.ts'
 import { type EmulatorProcess, startEmulatorProcess } from './support/emulator-process.ts'
 import { openFrontdeskSide } from './support/frontdesk-side.ts'
@@ -36,22 +36,18 @@ export async function inbound(resources: AsyncDisposableStack, asked: InboundOpt
 
   const { raw, frontdesk } = bursts
   const ratio = frontdesk.messagesPerSecond / raw.messagesPerSecond
-  const delay = (share: number) => {
-    const ofRaw = percentile(delays.raw, share)
-    const ofFrontdesk = percentile(delays.frontdesk, share)
-    return { row: [ofRaw.toFixed(1), ofFrontdesk.toFixed(1)], added: round(ofFrontdesk - ofRaw, 1) }
-  }
-  const [p50, p99] = [delay(0.5), delay(0.99)]
+  const added = (figure: keyof Delays) => round(delays.frontdesk[figure] - delays.raw[figure], 1)
+  const delayRow = (figure: keyof Delays) => [delays.raw[figure].toFixed(1), delays.frontdesk[figure].toFixed(1)]
   const { messages, sessions, customers, rounds } = options
   report(
     `Inbound: ${messages} messages of ${customers} customers on each of ${sessions} sessions, medians of ${rounds} rounds`,
     [
-      ...throughputRows(raw, frontdesk),
-      ['sending to receipt, p50, ms', ...p50.row],
-      ['sending to receipt, p99, ms', ...p99.row],
+      ...throughputRows({ 'raw Baileys': raw, Frontdesk: frontdesk }),
+      ['sending to receipt, p50, ms', ...delayRow('p50Ms')],
+      ['sending to receipt, p99, ms', ...delayRow('p99Ms')],
     ],
     [
-      `Frontdesk reaches ${round(ratio * 100)} % of raw Baileys, and adds ${p50.added} ms (p50) and ${p99.added} ms (p99) at ${PACED.perSecond} messages a second on ${PACED.sessions} sessions.`,
+      `Frontdesk reaches ${round(ratio * 100)} % of raw Baileys, and adds ${added('p50Ms')} ms (p50) and ${added('p99Ms')} ms (p99) at ${PACED.perSecond} messages a second on ${PACED.sessions} sessions.`,
       'Every message stands in the inbox once.',
     ],
     {
@@ -65,11 +61,14 @@ export async function inbound(resources: AsyncDisposableStack, asked: InboundOpt
       cpuMsPerMessage: round(frontdesk.cpuMsPerMessage, 3),
       rawCpuMsPerMessage: round(raw.cpuMsPerMessage, 3),
       databaseCpuMsPerMessage: round(frontdesk.databaseCpuMsPerMessage, 3),
-      addedLatencyP50Ms: p50.added,
-      addedLatencyP99Ms: p99.added,
+      addedLatencyP50Ms: added('p50Ms'),
+      addedLatencyP99Ms: added('p99Ms'),
     },
   )
 }
+
+/** From a message's sending to its receipt. A type, not an interface: it is a record of numbers. */
+type Delays = { p50Ms: number; p99Ms: number }
 
 interface Measured<Figures> {
   raw: Figures
@@ -83,7 +82,7 @@ async function measureBursts(
 ): Promise<Measured<Throughput>> {
   const { control } = emulator
   const part = await openPart(resources, emulator, { firstPhone: 4_915_100_000_000, sessions, customers })
-  const samples = await alternate(part.sides, rounds, async (side, number) => {
+  const samples = await alternateWarm(part.sides, rounds, async (side, number) => {
     await control.prepareBurst({ to: [...side.phones], customers, each: messages / sessions })
     const before = (await control.counters()).receipts
     const throughput = await measureThroughput(side.pid, messages, async () => {
@@ -96,27 +95,27 @@ async function measureBursts(
     progress(`round ${number}, ${side.name}: ${round(throughput.messagesPerSecond)} messages a second`)
     return throughput
   })
-  await part.end(rounds * messages)
+  await part.end((1 + rounds) * messages)
   return { raw: medians(samples.raw), frontdesk: medians(samples.frontdesk) }
 }
 
-/** Milliseconds from a message's sending to its receipt, of all rounds. */
 async function measureDelays(
   resources: AsyncDisposableStack,
   emulator: EmulatorProcess,
   { paced, rounds }: InboundOptions,
-): Promise<Measured<number[]>> {
+): Promise<Measured<Delays>> {
   const { control } = emulator
   const part = await openPart(resources, emulator, { firstPhone: 4_915_300_000_000, ...PACED })
   const each = Math.ceil(paced / PACED.sessions)
   const samples = await alternate(part.sides, rounds, async (side, number) => {
     await control.prepareBurst({ to: [...side.phones], customers: PACED.customers, each })
     const delays = await receiptDelays(control, PACED.perSecond)
-    progress(`round ${number}, ${side.name}: receipt after ${round(percentile(delays, 0.5), 1)} ms (p50)`)
-    return delays
+    const [p50Ms, p99Ms] = [percentile(delays, 0.5), percentile(delays, 0.99)]
+    progress(`round ${number}, ${side.name}: receipt after ${round(p50Ms, 1)} ms (p50), ${round(p99Ms, 1)} ms (p99)`)
+    return { p50Ms, p99Ms }
   })
   await part.end(rounds * each * PACED.sessions)
-  return { raw: samples.raw.flat(), frontdesk: samples.frontdesk.flat() }
+  return { raw: medians(samples.raw), frontdesk: medians(samples.frontdesk) }
 }
 
 /**

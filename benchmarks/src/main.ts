@@ -63,7 +63,7 @@ function commands(resources: AsyncDisposableStack): Command {
 A message counts when its receipt is back at the emulator: Frontdesk lets a receipt go only when the message is
 committed, raw Baileys sends it at once. Latency is the time from a message's sending to its receipt, both by the
 emulator's clock, with 200 messages a second over 50 sessions; the added latency is Frontdesk's percentile minus raw
-Baileys' same percentile, over all rounds.`,
+Baileys' same percentile, each the median of the rounds. A first round warms up and does not count.`,
     )
     .action(async (options) => {
       const { inbound } = await import('./inbound.ts')
@@ -80,7 +80,9 @@ Baileys' same percentile, over all rounds.`,
       'after',
       `
 Frontdesk's time runs from the first POST /v1/messages until the emulator has seen the last message; that of raw Baileys
-from the first call of sendMessage in its own process.`,
+from the first call of sendMessage in its own process. In the same rounds Frontdesk also sends a backlog: messages that
+were accepted while the session was stopped, from its start until the emulator has seen the last. A first round warms up
+and does not count.`,
     )
     .action(async (options) => {
       const { outbound } = await import('./outbound.ts')

@@ -37,7 +37,15 @@ const figures = {
     addedLatencyP50Ms: z.number(),
     addedLatencyP99Ms: z.number(),
   }),
-  outbound: z.strictObject({ ...common, ...throughput, benchmark: z.literal('outbound'), acceptedPerSecond: positive }),
+  outbound: z.strictObject({
+    ...common,
+    ...throughput,
+    benchmark: z.literal('outbound'),
+    acceptedPerSecond: positive,
+    backlogMessagesPerSecond: positive,
+    backlogRatio: positive,
+    backlogCpuMsPerMessage: z.number(),
+  }),
   startup: z.strictObject({
     ...common,
     benchmark: z.literal('startup'),

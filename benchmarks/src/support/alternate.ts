@@ -1,5 +1,19 @@
 import { median } from './statistics.ts'
 
+/**
+ * Like `alternate`, after a round that does not count: the code is compiled while it runs, and Frontdesk has more of it.
+ * That round's number is 0.
+ */
+export async function alternateWarm<Side, Sample>(
+  sides: { raw: Side; frontdesk: Side },
+  rounds: number,
+  measure: (side: Side, round: number) => Promise<Sample>,
+): Promise<{ raw: Sample[]; frontdesk: Sample[] }> {
+  await measure(sides.raw, 0)
+  await measure(sides.frontdesk, 0)
+  return alternate(sides, rounds, measure)
+}
+
 /** Takes `rounds` samples of each side in turn, so that a change of the machine's mood meets both. */
 export async function alternate<Side, Sample>(
   sides: { raw: Side; frontdesk: Side },

@@ -3,13 +3,16 @@ import { linkCompanions } from './companions.ts'
 import { createDataDirectory } from './data-directory.ts'
 import type { EmulatorProcess } from './emulator-process.ts'
 import { startGatewayProcess } from './gateway-process.ts'
-import type { TextToSend } from './raw-commands.ts'
 import { seedSessions } from './seed.ts'
 import type { Side } from './side.ts'
 import { countMessages } from './stored-results.ts'
 import { until } from './until.ts'
 
 export interface FrontdeskSide extends Side {
+  /** Takes all sessions offline, as an operator would; messages are accepted nevertheless. */
+  stopSessions(): Promise<void>
+  /** Asks for all sessions to come online again. */
+  startSessions(): Promise<void>
   /** Stops the gateway and counts the messages in its database. */
   countStored(direction: 'inbound' | 'outbound'): Promise<number>
 }
@@ -29,26 +32,30 @@ export async function openFrontdeskSide(
   const gateway = await startGatewayProcess(resources, directory, info)
   const api = new Pool(gateway.url, { connections: REQUESTS_AT_ONCE })
   resources.defer(() => api.destroy())
-  for (const { id, apiKey } of sessions.values()) {
-    await until(`session ${id} is online`, async () => {
-      const { body } = await api.request({ method: 'GET', path: `/v1/sessions/${id}`, headers: authorization(apiKey) })
-      const { state } = (await body.json()) as { state: string }
-      return state === 'online'
+  async function call(path: string, apiKey: string, body?: unknown): Promise<unknown> {
+    const answer = await api.request({
+      method: body === undefined ? 'GET' : 'POST',
+      path,
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: body === undefined ? null : JSON.stringify(body),
     })
+    const { statusCode } = answer
+    if (statusCode >= 300) throw new Error(`The gateway answered ${statusCode}: ${await answer.body.text()}`)
+    return answer.body.json()
   }
 
-  async function post({ from, to, text }: TextToSend): Promise<void> {
-    const session = sessions.get(from)
-    if (session === undefined) throw new Error(`There is no session of ${from}.`)
-    const { statusCode, body } = await api.request({
-      method: 'POST',
-      path: '/v1/messages',
-      headers: { ...authorization(session.apiKey), 'content-type': 'application/json' },
-      body: JSON.stringify({ sessionId: session.id, to, content: { kind: 'text', text } }),
-    })
-    if (statusCode !== 202) throw new Error(`The gateway answered ${statusCode}: ${await body.text()}`)
-    await body.dump()
+  const everySession = async (action: 'start' | 'stop') => {
+    await Promise.all([...sessions.values()].map(({ id, apiKey }) => call(`/v1/sessions/${id}/${action}`, apiKey, {})))
   }
+  const untilState = async (state: string) => {
+    for (const { id, apiKey } of sessions.values()) {
+      await until(`session ${id} is ${state}`, async () => {
+        const session = (await call(`/v1/sessions/${id}`, apiKey)) as { state: string }
+        return session.state === state
+      })
+    }
+  }
+  await untilState('online')
 
   return {
     name: 'Frontdesk',
@@ -57,10 +64,18 @@ export async function openFrontdeskSide(
     async send(messages) {
       const waiting = messages.values()
       const lane = async () => {
-        for (const message of waiting) await post(message)
+        for (const { from, to, text } of waiting) {
+          const { id: sessionId, apiKey } = sessions.get(from) ?? raise(`There is no session of ${from}.`)
+          await call('/v1/messages', apiKey, { sessionId, to, content: { kind: 'text', text } })
+        }
       }
       await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, lane))
     },
+    async stopSessions() {
+      await everySession('stop')
+      await untilState('paused')
+    },
+    startSessions: () => everySession('start'),
     async countStored(direction) {
       await gateway.stop()
       return countMessages(directory, direction)
@@ -68,4 +83,6 @@ export async function openFrontdeskSide(
   }
 }
 
-const authorization = (apiKey: string) => ({ authorization: `Bearer ${apiKey}` })
+function raise(reason: string): never {
+  throw new Error(reason)
+}

@@ -17,7 +17,12 @@ export interface Figures {
   cpuMsPerMessage?: number
   rawCpuMsPerMessage?: number
   databaseCpuMsPerMessage?: number
+  /** Requests that the API has answered with 202. */
   acceptedPerSecond?: number
+  /** Of messages that were accepted before the session came online. */
+  backlogMessagesPerSecond?: number
+  backlogRatio?: number
+  backlogCpuMsPerMessage?: number
   addedLatencyP50Ms?: number
   addedLatencyP99Ms?: number
   startToServingMs?: number

@@ -2,7 +2,7 @@ import { type ProcessFigures, readFigures } from './process-figures.ts'
 import { round } from './statistics.ts'
 
 /** What moving a number of messages took. */
-export interface Throughput extends Record<string, number> {
+export type Throughput = {
   messagesPerSecond: number
   cpuMsPerMessage: number
   /** Of the embedded database. */
@@ -24,13 +24,13 @@ export async function measureThroughput(pid: number, count: number, move: () => 
   }
 }
 
-/** The rows of a table that compares raw Baileys and Frontdesk. */
-export function throughputRows(raw: Throughput, frontdesk: Throughput): string[][] {
-  const row = (name: string, value: (of: Throughput) => string) => [name, value(raw), value(frontdesk)]
+/** The rows of a table that compares throughputs, each under its name. */
+export function throughputRows(compared: Readonly<Record<string, Throughput>>): string[][] {
+  const all = Object.values(compared)
   return [
-    ['', 'raw Baileys', 'Frontdesk'],
-    row('messages a second', (of) => String(round(of.messagesPerSecond))),
-    row('CPU of the process, ms a message', (of) => of.cpuMsPerMessage.toFixed(2)),
-    row('CPU of the database, ms a message', (of) => of.databaseCpuMsPerMessage.toFixed(2)),
+    ['', ...Object.keys(compared)],
+    ['messages a second', ...all.map((one) => String(round(one.messagesPerSecond)))],
+    ['CPU of the process, ms a message', ...all.map((one) => one.cpuMsPerMessage.toFixed(2))],
+    ['CPU of the database, ms a message', ...all.map((one) => one.databaseCpuMsPerMessage.toFixed(2))],
   ]
 }
