@@ -11,10 +11,15 @@ import { readJson } from './read-json.ts'
 import { servePage } from './static-page.ts'
 
 const CONTROL_PATH = '/control/'
+/**
+ * Node's own five seconds are too short for a caller that is busy meanwhile, as a benchmark is that makes thousands of
+ * keys: it would write into a connection that has just been closed.
+ */
+const KEEP_ALIVE_TIMEOUT_MS = 10 * 60_000
 
 /** The control over HTTP and the page of simulated phones. Answers nobody but this machine. */
 export function makeHttpServer(control: EmulatorControl, changes: ChangeFeed): Server {
-  return createServer((request, response) => {
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS }, (request, response) => {
     answer(control, changes, request, response).catch((error: unknown) => refuse(response, error))
   })
 }
