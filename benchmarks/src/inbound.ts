@@ -105,16 +105,18 @@ async function measureDelays(
   { paced, rounds }: InboundOptions,
 ): Promise<Measured<Delays>> {
   const { control } = emulator
-  const part = await openPart(resources, emulator, { firstPhone: 4_915_300_000_000, ...PACED })
-  const each = Math.ceil(paced / PACED.sessions)
+  const { customers, perSecond } = PACED
+  const sessions = Math.min(PACED.sessions, paced)
+  const each = Math.ceil(paced / sessions)
+  const part = await openPart(resources, emulator, { firstPhone: 4_915_300_000_000, sessions, customers })
   const samples = await alternate(part.sides, rounds, async (side, number) => {
-    await control.prepareBurst({ to: [...side.phones], customers: PACED.customers, each })
-    const delays = await receiptDelays(control, PACED.perSecond)
+    await control.prepareBurst({ to: [...side.phones], customers, each })
+    const delays = await receiptDelays(control, perSecond)
     const [p50Ms, p99Ms] = [percentile(delays, 0.5), percentile(delays, 0.99)]
     progress(`round ${number}, ${side.name}: receipt after ${round(p50Ms, 1)} ms (p50), ${round(p99Ms, 1)} ms (p99)`)
     return { p50Ms, p99Ms }
   })
-  await part.end(rounds * each * PACED.sessions)
+  await part.end(rounds * each * sessions)
   return { raw: medians(samples.raw), frontdesk: medians(samples.frontdesk) }
 }
 

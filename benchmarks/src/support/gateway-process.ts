@@ -13,6 +13,8 @@ export interface GatewayProcess {
   readonly pid: number
   /** From the start of the process to the first 200 of /ready, milliseconds. */
   readonly startToServingMs: number
+  /** How long each session took to connect, milliseconds; by the gateway's own log. */
+  connectTimesMs(): number[]
   stop(): Promise<void>
 }
 
@@ -27,7 +29,7 @@ export async function startGatewayProcess(
   const url = `http://127.0.0.1:${port}`
   const log = openSync(logFile, 'a')
   const startedAt = performance.now()
-  const child = spawn(command, ['start', '--port', String(port), '--data-dir', path, '--log-level', 'warn'], {
+  const child = spawn(command, ['start', '--port', String(port), '--data-dir', path], {
     stdio: ['ignore', log, log],
     // Only what is needed: the settings of whoever measures must not change the result.
     env: {
@@ -50,6 +52,11 @@ export async function startGatewayProcess(
     url,
     pid: pidOf(child),
     startToServingMs: performance.now() - startedAt,
+    connectTimesMs: () =>
+      readFileSync(logFile, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"connectMs"'))
+        .map((line) => JSON.parse(line).connectMs),
     stop: () => stopProcess(child),
   }
 }

@@ -155,6 +155,7 @@ export class SessionRunner {
       return store.failure?.reason ?? 'closed_by_us'
     }
     const closed = Promise.withResolvers<DisconnectReason>()
+    const openedAtMs = performance.now()
     let onlineSinceMs: number | undefined
     const connection = provider.open({
       sessionId,
@@ -175,6 +176,7 @@ export class SessionRunner {
         online: (account) => {
           release()
           onlineSinceMs = performance.now()
+          log.info({ sessionId, connectMs: Math.round(onlineSinceMs - openedAtMs) }, 'A session is online.')
           this.#record(lease, { kind: 'online' }, account)
           listener.online({ lease, store }, connection)
         },
