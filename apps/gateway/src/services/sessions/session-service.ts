@@ -24,8 +24,8 @@ import { ConnectSlots } from './connect-slots.ts'
 import type { SessionListener } from './session-listener.ts'
 import { type RunnerTools, SessionRunner, type SessionSettings } from './session-runner.ts'
 
-/** Sessions that connect at once: more of them only make each one slower. */
-const CONNECTING_AT_ONCE = 50
+/** Sessions that connect at once. Each spends most of its time waiting for commits and answers, hence so many. */
+const CONNECTING_AT_ONCE = 200
 const MAX_CONTACT_BOOKS = 10_000
 /** How long an ending gateway waits for a database that is away, milliseconds. */
 const LAST_WORDS_MS = 5000
