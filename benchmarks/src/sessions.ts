@@ -74,7 +74,7 @@ export async function sessions(resources: AsyncDisposableStack, options: Session
     [
       'A session is what the process grew by, divided by the sessions. Both hold their sessions in one process.',
       "The database's memory is PSS: what its processes share is counted once.",
-      'Sessions come online from the moment on when the gateway serves; 50 connect at a time with both.',
+      'Frontdesk connects from the moment on when it serves, and more sessions at once, since each also waits for commits.',
     ],
     {
       benchmark: 'sessions',
