@@ -22,6 +22,7 @@ import { hookSocket, type SocketHooks } from './hook-socket.ts'
 import { RatchetStore } from './ratchet-store.ts'
 import { RecipientDevices } from './recipient-devices.ts'
 import { ServerAcks } from './server-acks.ts'
+import { ServerPing } from './server-ping.ts'
 import type { SharedCaches } from './shared-caches.ts'
 import { toWhatsApp } from './to-whatsapp.ts'
 
@@ -30,6 +31,9 @@ const CONNECT_DEADLINE_MS = 40_000
 
 /** How long WhatsApp's server may take to acknowledge a message, milliseconds. */
 const ACK_TIMEOUT_MS = 20_000
+
+/** How long Baileys may take to end a connection, milliseconds: longer than closing its socket can take. */
+const END_LIMIT_MS = 4000
 
 /** What all connections of the process share. */
 export interface ConnectionEnvironment {
@@ -49,9 +53,11 @@ export class BaileysConnection implements ProviderConnection {
   readonly #acks: ServerAcks
   readonly #ended = Promise.withResolvers<void>()
   readonly #deadline: NodeJS.Timeout
+  #endLimit: NodeJS.Timeout | undefined
   #hooks: SocketHooks | undefined
   #socket: WASocket | undefined
   #devices: RecipientDevices | undefined
+  #ping: ServerPing | undefined
   #isOnline = false
   #isEnded = false
   /** Why this side ends it; Baileys' own reason counts when it is not set. */
@@ -71,6 +77,15 @@ export class BaileysConnection implements ProviderConnection {
   /** Settles when the connection has ended. */
   get ended(): Promise<void> {
     return this.#ended.promise
+  }
+
+  get lastHeardAtMs(): number {
+    return this.#hooks?.lastHeardAtMs() ?? Number.NEGATIVE_INFINITY
+  }
+
+  async probe(timeoutMs: number): Promise<void> {
+    if (!this.#ping || !this.#isOnline || this.#endReason) throw new Error('The session is not connected.')
+    await this.#ping.ping(timeoutMs)
   }
 
   async send({ whatsappId, to, content }: OutgoingMessage): Promise<void> {
@@ -101,6 +116,11 @@ export class BaileysConnection implements ProviderConnection {
   async close(): Promise<void> {
     this.#end('closed_by_us', 'Closed on request.')
     await this.ended
+  }
+
+  abandon(reason: 'unresponsive', detail: string): void {
+    this.#end(reason, detail)
+    this.#hooks?.cut()
   }
 
   /** Forgets cached keys, unless they were used since the last call. */
@@ -143,6 +163,7 @@ export class BaileysConnection implements ProviderConnection {
     })
     this.#socket = this.#hooks.socket
     this.#devices = new RecipientDevices(this.#socket)
+    this.#ping = new ServerPing(this.#socket)
     this.#socket.ev.on('creds.update', () => this.#saveCredentials(creds))
     this.#socket.ev.on('connection.update', (update) => this.#onConnectionUpdate(update, creds))
   }
@@ -177,7 +198,7 @@ export class BaileysConnection implements ProviderConnection {
       return
     }
     this.#codesShown += 1
-    this.#session.events.linkingCode({ qr, expiresAt: new Date(Date.now() + qrTimeoutMs) })
+    this.#session.events.linkingCode({ kind: 'qr', qr, expiresAt: new Date(Date.now() + qrTimeoutMs) })
   }
 
   #onClosed(error: Error | undefined): void {
@@ -205,6 +226,7 @@ export class BaileysConnection implements ProviderConnection {
       this.#finish(reason, detail)
       return
     }
+    this.#endLimit = setTimeout(() => this.#finish(reason, detail), END_LIMIT_MS)
     void Promise.resolve(socket.end(new Error(detail)))
       // Whatever fails while Baileys tidies up: the connection is over.
       .catch(() => undefined)
@@ -216,7 +238,9 @@ export class BaileysConnection implements ProviderConnection {
     this.#isEnded = true
     this.#isOnline = false
     clearTimeout(this.#deadline)
+    clearTimeout(this.#endLimit)
     this.#hooks?.close()
+    this.#ping?.failAll(new Error('The connection has ended.'))
     this.#ratchets.close()
     this.#acks.failAll(
       new SendError('unacknowledged', 'The connection ended before WhatsApp acknowledged the message.'),

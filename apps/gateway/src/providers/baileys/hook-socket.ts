@@ -7,7 +7,7 @@ import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
 import { completeAddress } from './lid-mapping.ts'
 import { plaintextsOf } from './message-stanza.ts'
-import { limitClosing, onRefusedHandshake, rawSocketOf } from './raw-socket.ts'
+import { cut, limitClosing, onRefusedHandshake, rawSocketOf } from './raw-socket.ts'
 import { dateOf, readReceiptStanza } from './receipt-stanza.ts'
 import { hashOf, ReceivedMessages } from './received-messages.ts'
 import type { ServerAcks } from './server-acks.ts'
@@ -32,6 +32,10 @@ export interface HookOptions extends SocketConfigOptions {
 export interface SocketHooks {
   socket: WASocket
   gate: CommitGate
+  /** When the server was last heard, `performance.now()` milliseconds. */
+  lastHeardAtMs(): number
+  /** Ends the connection without waiting for the other side. */
+  cut(): void
   close(): void
 }
 
@@ -68,6 +72,10 @@ export function hookSocket(options: HookOptions): SocketHooks {
     }),
   })
   const raw = rawSocketOf(socket)
+  let heardAtMs = performance.now()
+  raw.on('message', () => {
+    heardAtMs = performance.now()
+  })
   const gate = new CommitGate(raw, store, options.onStoreFailure)
   limitClosing(socket, raw)
   onRefusedHandshake(socket, options.onRefused)
@@ -100,6 +108,8 @@ export function hookSocket(options: HookOptions): SocketHooks {
   return {
     socket,
     gate,
+    lastHeardAtMs: () => heardAtMs,
+    cut: () => cut(raw),
     close: () => {
       gate.shut()
       undecryptable.close()

@@ -20,13 +20,19 @@ export function rawSocketOf({ ws }: WASocket): WebSocket {
 export function limitClosing({ ws }: WASocket, raw: WebSocket): void {
   const close = ws.close.bind(ws)
   ws.close = async () => {
-    const timer = setTimeout(() => raw.terminate(), CLOSING_MS)
+    const timer = setTimeout(() => cut(raw), CLOSING_MS)
     try {
       await close()
     } finally {
       clearTimeout(timer)
     }
   }
+}
+
+/** Ends the connection without a word. A socket that is not read would not notice its own end. */
+export function cut(raw: WebSocket): void {
+  raw.resume()
+  raw.terminate()
 }
 
 /**

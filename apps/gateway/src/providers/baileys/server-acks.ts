@@ -1,8 +1,11 @@
 import type { BinaryNode } from 'baileys'
-import { SendError } from '#src/providers/provider.ts'
+import { SendError, type SendFailureStage } from '#src/providers/provider.ts'
 
-/** The server's trouble, not the message's: sending it again may well succeed. */
-const isTransient = (code: string): boolean => code === '429' || /^5\d\d$/.test(code)
+/** What an error code of the server says of a message: 463 and 429 are about the pace, 5xx about the server. */
+export function stageOfCode(code: string): SendFailureStage {
+  if (code === '463' || code === '429') return 'throttled'
+  return /^5\d\d$/.test(code) ? 'unacknowledged' : 'rejected'
+}
 
 interface Waiting {
   resolve(): void
@@ -52,8 +55,7 @@ export class ServerAcks {
       this.#take(id)?.resolve()
       return true
     }
-    const stage = isTransient(error) ? 'unacknowledged' : 'rejected'
-    this.fail(id, new SendError(stage, 'WhatsApp refused the message.', error))
+    this.fail(id, new SendError(stageOfCode(error), 'WhatsApp refused the message.', error))
     return false
   }
 

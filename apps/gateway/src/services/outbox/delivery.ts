@@ -12,6 +12,8 @@ import { deferMessage, failMessage } from '#src/storage/messages.ts'
 const MAX_AGE_MS = 24 * 60 * 60 * 1000
 const MAX_ATTEMPTS = 10
 const RESEND = { firstMs: 1000, maxMs: 60_000 }
+/** WhatsApp wants fewer messages: going on at the usual pace makes it worse. */
+const SLOWER = { firstMs: 60_000, maxMs: 15 * 60_000 }
 const STORE_AGAIN = { firstMs: 250, maxMs: 10_000 }
 /** When the connection is not open although nobody has said so yet. */
 const LOOK_AGAIN_MS = 1000
@@ -29,7 +31,10 @@ export interface DeliveryTools {
 }
 
 /** What is to be written about a message that was not acknowledged. */
-type Setback = { kind: 'deferred' } | { kind: 'failed'; errorCode: ErrorCode; whatsappCode: string | undefined }
+type Setback =
+  | { kind: 'deferred' }
+  | { kind: 'throttled' }
+  | { kind: 'failed'; errorCode: ErrorCode; whatsappCode: string | undefined }
 
 /**
  * One message on its way to WhatsApp's acknowledgement. That it was sent is written by the provider together with the
@@ -42,6 +47,7 @@ export class Delivery {
   #nextAttemptAtMs: number
   #setback: Setback | undefined
   #storeFailures = 0
+  #throttlings = 0
 
   constructor(message: QueuedMessage, tools: DeliveryTools) {
     this.message = message
@@ -83,6 +89,8 @@ export class Delivery {
           return { againInMs: LOOK_AGAIN_MS }
         case 'unacknowledged':
           return this.#record(this.#attempts + 1 < MAX_ATTEMPTS ? { kind: 'deferred' } : failed('gave_up'))
+        case 'throttled':
+          return this.#record({ kind: 'throttled' })
         case 'recipient_unreachable':
           return this.#record(failed('recipient_unreachable', whatsappCode))
         case 'rejected':
@@ -101,11 +109,14 @@ export class Delivery {
         await fenced(database, lease, (db) => failMessage(lease.companyId, db, { messageId, ...setback }))
         return 'done'
       }
-      const attempts = this.#attempts + 1
-      const waitMs = backoffMs(attempts, RESEND)
+      const isThrottled = setback.kind === 'throttled'
+      // A message is not to blame for the pace: it does not run out of attempts by it.
+      const attempts = this.#attempts + (isThrottled ? 0 : 1)
+      const waitMs = isThrottled ? backoffMs(this.#throttlings + 1, SLOWER) : backoffMs(attempts, RESEND)
       const nextAttemptAt = new Date(Date.now() + waitMs)
       await fenced(database, lease, (db) => deferMessage(lease.companyId, db, { messageId, attempts, nextAttemptAt }))
       this.#attempts = attempts
+      if (isThrottled) this.#throttlings += 1
       this.#nextAttemptAtMs = nextAttemptAt.getTime()
       this.#setback = undefined
       return { againInMs: waitMs }

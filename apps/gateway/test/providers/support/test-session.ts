@@ -6,14 +6,21 @@ import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import type {
   Account,
+  LinkingMethod,
   Provider,
   ProviderConnection,
   ProviderEvents,
   ProviderSettings,
+  ShownCode,
 } from '#src/providers/provider.ts'
 import { until } from '../../support/until.ts'
 
-const SETTINGS: ProviderSettings = { keepAliveIntervalMs: 30_000, qrTimeoutMs: 60_000, maxQrAttempts: 3 }
+const SETTINGS: ProviderSettings = {
+  keepAliveIntervalMs: 30_000,
+  qrTimeoutMs: 60_000,
+  maxQrAttempts: 3,
+  deviceName: 'Frontdesk',
+}
 
 /** One person, one id: by whichever address they come. */
 export class MemoryContactBook implements ContactBook {
@@ -30,13 +37,16 @@ export class MemoryContactBook implements ContactBook {
 /** Remembers what a provider reports. */
 export class RecordedEvents implements ProviderEvents {
   readonly codes: { qr: string; expiresAt: Date }[] = []
+  readonly pairingCodes: { code: string; expiresAt: Date }[] = []
+  readonly phoneSeenAt: Date[] = []
   readonly linkedAs: Account[] = []
   readonly onlineAs: Account[] = []
-  readonly closings: { reason: DisconnectReason; detail: string }[] = []
+  readonly closings: { reason: DisconnectReason; detail: string; retryAt?: Date }[] = []
   readonly typings: { contactId: string; isTyping: boolean }[] = []
 
-  linkingCode(code: { qr: string; expiresAt: Date }): void {
-    this.codes.push(code)
+  linkingCode(shown: ShownCode): void {
+    if (shown.kind === 'qr') this.codes.push(shown)
+    else this.pairingCodes.push(shown)
   }
   linked(account: Account): void {
     this.linkedAs.push(account)
@@ -44,8 +54,11 @@ export class RecordedEvents implements ProviderEvents {
   online(account: Account): void {
     this.onlineAs.push(account)
   }
-  closed(reason: DisconnectReason, detail: string): void {
-    this.closings.push({ reason, detail })
+  phoneSeen(at: Date): void {
+    this.phoneSeenAt.push(at)
+  }
+  closed(reason: DisconnectReason, detail: string, extra?: { retryAt?: Date }): void {
+    this.closings.push({ reason, detail, ...extra })
   }
   typing(contactId: string, isTyping: boolean): void {
     this.typings.push({ contactId, isTyping })
@@ -64,18 +77,21 @@ export class TestSession {
   readonly id: string
   readonly #provider: Provider
   readonly #settings: ProviderSettings
+  readonly #linking: LinkingMethod
 
   constructor(options: {
     provider: Provider
     store: SessionStore
     contacts?: ContactBook
     settings?: Partial<ProviderSettings>
+    linking?: LinkingMethod
     id?: string
   }) {
     this.#provider = options.provider
     this.store = options.store
     this.contacts = options.contacts ?? new MemoryContactBook()
     this.#settings = { ...SETTINGS, ...options.settings }
+    this.#linking = options.linking ?? { kind: 'qr' }
     this.id = options.id ?? 'session'
   }
 
@@ -87,6 +103,7 @@ export class TestSession {
       settings: this.#settings,
       store: this.store,
       contacts: this.contacts,
+      linking: this.#linking,
       events,
     })
     return { connection, events }
