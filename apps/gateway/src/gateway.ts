@@ -12,7 +12,8 @@ import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { loadMasterKey } from '#src/services/security/master-key.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
-import { SessionService } from '#src/services/sessions/session-service.ts'
+import { SessionHost } from '#src/services/sessions/session-host.ts'
+import { Sessions } from '#src/services/sessions/sessions.ts'
 import { type Database, openDatabase } from '#src/storage/database.ts'
 import { startEmbeddedPostgres } from '#src/storage/embedded/embedded-postgres.ts'
 import { openKeyRing } from '#src/storage/key-ring.ts'
@@ -31,7 +32,7 @@ export interface Gateway extends AsyncDisposable {
   readonly generatedMasterKeyFile: string | undefined
   readonly apiKeys: ApiKeys
   readonly companies: Companies
-  readonly sessions: SessionService
+  readonly sessions: Sessions
 }
 
 /**
@@ -54,10 +55,10 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   const outbox = starting.use(new Outbox({ database, log }))
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
   const { waVersion, ...sessionSettings } = config.sessions
-  const sessions = starting.use(
-    new SessionService({
+  const sessionHost = starting.use(
+    new SessionHost({
       ...{ database, writer, keyRing, provider, log },
-      settings: { ...sessionSettings, ...(waVersion !== undefined && { waVersion }) },
+      settings: { ...sessionSettings, deviceName: 'Frontdesk', ...(waVersion !== undefined && { waVersion }) },
       // The way of a message: what is committed goes to the inbox, its answer to the outbox, from there to the session.
       listener: {
         owned: (session) => inbox.owned(session),
@@ -76,6 +77,10 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   })
 
   const apiKeys = new ApiKeys(database)
+  const sessions = new Sessions({
+    ...{ database, keyRing, provider },
+    onChanged: (sessionId) => sessionHost.lookAt(sessionId),
+  })
   const companies = new Companies({ database, keyRing, onUpdated: (companyId) => inbox.settingsChanged(companyId) })
   const server = createHttpServer(
     {
@@ -90,7 +95,7 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   const url = await listen(server, config.http)
   // After the last step that commonly fails: a key that is made in a start that fails is never seen by anyone.
   const platformKey = await apiKeys.createFirstPlatformKey()
-  await sessions.resumeAll()
+  await sessionHost.resumeAll()
 
   const running = starting.move()
   return {

@@ -45,7 +45,7 @@ export async function seedSessions(
           company_id: company.id,
           name: 'main',
           provider: 'baileys',
-          is_wanted: true,
+          desired: 'running',
           state: 'reconnecting',
           linked_at: new Date(),
           phone,

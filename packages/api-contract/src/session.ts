@@ -21,6 +21,25 @@ export const sessionState = z
   })
 export type SessionState = z.infer<typeof sessionState>
 
+/** What a session may set for itself. What is left out is the company's setting, or else the deployment's. */
+export const sessionSettings = z
+  .strictObject({
+    maxReconnectAttempts: z.int().min(1).max(1000).optional(),
+    reconnectDelay: z.int().min(0).max(86_400_000).optional().describe('Milliseconds.'),
+    keepAliveIntervalMs: z.int().min(1000).max(86_400_000).optional(),
+    qrTimeout: z.int().min(1000).max(600_000).optional().describe('How long one QR code is shown, milliseconds.'),
+    maxQRAttempts: z.int().min(1).max(100).optional(),
+    usePairingCode: z.boolean().optional().describe('Link by pairing code at once, where the number is known.'),
+    waVersion: z
+      .string()
+      .regex(/^\d+\.\d+\.\d+$/, 'must be a version such as 2.3000.1023456789')
+      .optional()
+      .describe('Version of WhatsApp Web that the session announces.'),
+    deviceName: z.string().trim().min(1).max(50).optional().describe('How the session is named on the phone.'),
+  })
+  .meta({ id: 'SessionSettings' })
+export type SessionSettings = z.infer<typeof sessionSettings>
+
 const sessionName = z
   .string()
   .trim()

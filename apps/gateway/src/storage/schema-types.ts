@@ -1,4 +1,10 @@
-import type { MessageContent, MessageDirection, MessageOrigin, MessageStatus } from '@frontdesk/api-contract'
+import type {
+  MessageContent,
+  MessageDirection,
+  MessageOrigin,
+  MessageStatus,
+  SessionSettings,
+} from '@frontdesk/api-contract'
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
 /** The tables as Kysely sees them. `schema.sql` holds them as they are. */
@@ -9,6 +15,11 @@ export interface Schema {
   session: SessionTable
   node: NodeTable
   session_lease: SessionLeaseTable
+  session_command: SessionCommandTable
+  session_activity: SessionActivityTable
+  session_uptime: SessionUptimeTable
+  linking_attempt: LinkingAttemptTable
+  alert: AlertTable
   signal_key: SignalKeyTable
   contact: ContactTable
   contact_alias: ContactAliasTable
@@ -51,6 +62,12 @@ interface ApiKeyTable {
   revoked_at: Moment | null
 }
 
+/** What a company wants of a session; `deleted` is final. */
+export type DesiredState = 'stopped' | 'running' | 'logged_out' | 'deleted'
+
+/** What the API asks of a session's owner beyond its desired state. */
+export type SessionCommandKind = 'restart' | 'new_code'
+
 export type SessionState =
   | 'created'
   | 'linking'
@@ -68,19 +85,75 @@ interface SessionTable {
   company_id: string
   name: string
   provider: 'baileys'
-  is_wanted: Generated<boolean>
+  desired: Generated<DesiredState>
   state: Generated<SessionState>
   reason: string | null
   state_since: ColumnType<Date, Date | undefined, Date>
   linked_at: Moment | null
   phone: string | null
   lid: string | null
+  settings: Generated<Json<SessionSettings>>
+  proxy: Uint8Array | null
+  next_attempt_at: Moment | null
+  attempts: Generated<number>
+  linking_method: Generated<'qr' | 'pairing_code'>
+  linking_phone: string | null
+  linking_code: Uint8Array | null
+  linking_code_expires_at: Moment | null
+  deleted_at: Moment | null
   created_at: MomentOfCreation
+}
+
+interface SessionCommandTable {
+  id: string
+  company_id: string
+  session_id: string
+  kind: SessionCommandKind
+  parameters: Generated<Json<Record<string, unknown>>>
+  state: Generated<'waiting' | 'done' | 'failed'>
+  error_code: string | null
+  created_at: MomentOfCreation
+  done_at: Moment | null
+}
+
+interface SessionActivityTable {
+  session_id: string
+  company_id: string
+  last_inbound_at: Moment | null
+  last_outbound_at: Moment | null
+  phone_seen_at: Moment | null
+}
+
+interface SessionUptimeTable {
+  session_id: string
+  company_id: string
+  /** `YYYY-MM-DD`, of UTC. */
+  day: string
+  online_ms: Generated<number>
+  meant_ms: Generated<number>
+}
+
+interface LinkingAttemptTable {
+  id: GeneratedAlways<number>
+  company_id: string
+  session_id: string
+  created_at: MomentOfCreation
+}
+
+interface AlertTable {
+  id: string
+  company_id: string | null
+  session_id: string | null
+  kind: string
+  detail: Generated<Json<Record<string, unknown>>>
+  raised_at: MomentOfCreation
+  cleared_at: Moment | null
 }
 
 interface NodeTable {
   id: string
   incarnation: number
+  started_at: MomentOfCreation
   seen_at: ColumnType<Date, Date | undefined, Date>
 }
 
@@ -88,6 +161,7 @@ interface SessionLeaseTable {
   session_id: string
   company_id: string
   node_id: string
+  node_incarnation: Generated<number>
   epoch: Generated<number>
 }
 

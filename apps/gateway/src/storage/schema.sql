@@ -1,5 +1,18 @@
 -- The whole schema as the migrations make it, for reading. A test holds it against them; after a change to them it is
 -- written anew by: npx vitest run apps/gateway/test/storage/schema.test.ts --update
+create table alert (
+  id uuid not null,
+  company_id uuid,
+  session_id uuid,
+  kind text not null,
+  detail jsonb not null default '{}'::jsonb,
+  raised_at timestamp with time zone not null default now(),
+  cleared_at timestamp with time zone,
+  constraint alert_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint alert_pkey PRIMARY KEY (id),
+  constraint alert_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+
 create table api_key (
   id uuid not null,
   company_id uuid,
@@ -88,6 +101,16 @@ create table journal (
   constraint journal_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
 
+create table linking_attempt (
+  id bigint not null generated always as identity,
+  company_id uuid not null,
+  session_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint linking_attempt_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint linking_attempt_pkey PRIMARY KEY (id),
+  constraint linking_attempt_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+
 create table message (
   id uuid not null,
   company_id uuid not null,
@@ -127,6 +150,7 @@ create table node (
   id uuid not null,
   incarnation bigint not null,
   seen_at timestamp with time zone not null default now(),
+  started_at timestamp with time zone not null default now(),
   constraint node_pkey PRIMARY KEY (id)
 );
 
@@ -153,7 +177,6 @@ create table session (
   company_id uuid not null,
   name text not null,
   provider text not null,
-  is_wanted boolean not null default false,
   state text not null default 'created'::text,
   reason text,
   state_since timestamp with time zone not null default now(),
@@ -161,11 +184,49 @@ create table session (
   phone text,
   lid text,
   created_at timestamp with time zone not null default now(),
+  desired text not null default 'stopped'::text,
+  settings jsonb not null default '{}'::jsonb,
+  proxy bytea,
+  next_attempt_at timestamp with time zone,
+  attempts integer not null default 0,
+  linking_method text not null default 'qr'::text,
+  linking_phone text,
+  linking_code bytea,
+  linking_code_expires_at timestamp with time zone,
+  deleted_at timestamp with time zone,
   constraint session_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
-  constraint session_company_id_name_key UNIQUE (company_id, name),
+  constraint session_desired_check CHECK ((desired = ANY (ARRAY['stopped'::text, 'running'::text, 'logged_out'::text, 'deleted'::text]))),
+  constraint session_linking_method_check CHECK ((linking_method = ANY (ARRAY['qr'::text, 'pairing_code'::text]))),
   constraint session_pkey PRIMARY KEY (id),
   constraint session_provider_check CHECK ((provider = 'baileys'::text)),
   constraint session_state_check CHECK ((state = ANY (ARRAY['created'::text, 'linking'::text, 'connecting'::text, 'online'::text, 'reconnecting'::text, 'paused'::text, 'logged_out'::text, 'banned'::text, 'conflict'::text, 'failed'::text])))
+);
+
+create table session_activity (
+  session_id uuid not null,
+  company_id uuid not null,
+  last_inbound_at timestamp with time zone,
+  last_outbound_at timestamp with time zone,
+  phone_seen_at timestamp with time zone,
+  constraint session_activity_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_activity_pkey PRIMARY KEY (session_id),
+  constraint session_activity_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+) with (fillfactor=50);
+
+create table session_command (
+  id uuid not null,
+  company_id uuid not null,
+  session_id uuid not null,
+  kind text not null,
+  parameters jsonb not null default '{}'::jsonb,
+  state text not null default 'waiting'::text,
+  error_code text,
+  created_at timestamp with time zone not null default now(),
+  done_at timestamp with time zone,
+  constraint session_command_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_command_pkey PRIMARY KEY (id),
+  constraint session_command_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
+  constraint session_command_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'failed'::text])))
 );
 
 create table session_lease (
@@ -173,10 +234,22 @@ create table session_lease (
   company_id uuid not null,
   node_id uuid not null,
   epoch bigint not null default 1,
+  node_incarnation bigint not null default 0,
   constraint session_lease_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint session_lease_pkey PRIMARY KEY (session_id),
   constraint session_lease_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 ) with (fillfactor=70);
+
+create table session_uptime (
+  session_id uuid not null,
+  company_id uuid not null,
+  day date not null,
+  online_ms bigint not null default 0,
+  meant_ms bigint not null default 0,
+  constraint session_uptime_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_uptime_pkey PRIMARY KEY (session_id, day),
+  constraint session_uptime_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+) with (fillfactor=50);
 
 create table signal_key (
   session_id uuid not null,
@@ -207,6 +280,9 @@ create table turn (
 
 alter table signal_key alter column value set storage external;
 
+CREATE INDEX alert_company ON public.alert USING btree (company_id, id);
+CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, session_id) NULLS NOT DISTINCT WHERE (cleared_at IS NULL);
+CREATE INDEX alert_session ON public.alert USING btree (session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
 CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
 CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
@@ -214,6 +290,8 @@ CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
 CREATE INDEX journal_age ON public.journal USING brin (created_at);
+CREATE INDEX linking_attempt_company ON public.linking_attempt USING btree (company_id, created_at);
+CREATE INDEX linking_attempt_session ON public.linking_attempt USING btree (session_id);
 CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id, id);
 CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphertext_hash) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
@@ -222,6 +300,12 @@ CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_i
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
+CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
+CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
+CREATE INDEX session_desired ON public.session USING btree (desired, id) WHERE (deleted_at IS NULL);
+CREATE INDEX session_lease_node ON public.session_lease USING btree (node_id, node_incarnation);
+CREATE UNIQUE INDEX session_name ON public.session USING btree (company_id, name) WHERE (deleted_at IS NULL);
+CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((linked_at IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 
 CREATE OR REPLACE FUNCTION public.create_event_partitions(first_day date, last_day date)
@@ -285,6 +369,7 @@ $function$
 create role frontdesk_api nologin nosuperuser nobypassrls;
 create role frontdesk_worker nologin nosuperuser nobypassrls;
 
+alter table alert enable row level security;
 alter table api_key enable row level security;
 alter table audit_entry enable row level security;
 alter table company enable row level security;
@@ -293,15 +378,21 @@ alter table contact_alias enable row level security;
 alter table event enable row level security;
 alter table event_default enable row level security;
 alter table journal enable row level security;
+alter table linking_attempt enable row level security;
 alter table message enable row level security;
 alter table node enable row level security;
 alter table platform enable row level security;
 alter table schema_migration enable row level security;
 alter table session enable row level security;
+alter table session_activity enable row level security;
+alter table session_command enable row level security;
 alter table session_lease enable row level security;
+alter table session_uptime enable row level security;
 alter table signal_key enable row level security;
 alter table turn enable row level security;
 
+create policy company on alert for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on alert for all to frontdesk_worker using (true) with check (true);
 create policy company on api_key for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on api_key for all to frontdesk_worker using (true) with check (true);
 create policy company on audit_entry for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -315,17 +406,27 @@ create policy worker on contact_alias for all to frontdesk_worker using (true) w
 create policy company on event for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on event for all to frontdesk_worker using (true) with check (true);
 create policy worker on journal for all to frontdesk_worker using (true) with check (true);
+create policy company on linking_attempt for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on linking_attempt for all to frontdesk_worker using (true) with check (true);
 create policy company on message for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on message for all to frontdesk_worker using (true) with check (true);
 create policy worker on node for all to frontdesk_worker using (true) with check (true);
 create policy worker on platform for all to frontdesk_worker using (true) with check (true);
 create policy company on session for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on session for all to frontdesk_worker using (true) with check (true);
+create policy company on session_activity for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on session_activity for all to frontdesk_worker using (true) with check (true);
+create policy company on session_command for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on session_command for all to frontdesk_worker using (true) with check (true);
 create policy worker on session_lease for all to frontdesk_worker using (true) with check (true);
+create policy company on session_uptime for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on session_uptime for all to frontdesk_worker using (true) with check (true);
 create policy worker on signal_key for all to frontdesk_worker using (true) with check (true);
 create policy company on turn for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on turn for all to frontdesk_worker using (true) with check (true);
 
+grant select on alert to frontdesk_api;
+grant delete, insert, select, update on alert to frontdesk_worker;
 grant insert, select, update on api_key to frontdesk_api;
 grant delete, insert, select, update on api_key to frontdesk_worker;
 grant insert, select on audit_entry to frontdesk_api;
@@ -338,13 +439,21 @@ grant delete, insert, select, update on contact_alias to frontdesk_worker;
 grant insert, select on event to frontdesk_api;
 grant insert, select on event to frontdesk_worker;
 grant delete, insert, select, update on journal to frontdesk_worker;
+grant insert, select on linking_attempt to frontdesk_api;
+grant delete, insert, select, update on linking_attempt to frontdesk_worker;
 grant select on message to frontdesk_api;
 grant delete, insert, select, update on message to frontdesk_worker;
 grant delete, insert, select, update on node to frontdesk_worker;
 grant insert, select on platform to frontdesk_worker;
 grant insert, select, update on session to frontdesk_api;
 grant delete, insert, select, update on session to frontdesk_worker;
+grant select on session_activity to frontdesk_api;
+grant delete, insert, select, update on session_activity to frontdesk_worker;
+grant insert, select on session_command to frontdesk_api;
+grant delete, insert, select, update on session_command to frontdesk_worker;
 grant delete, insert, select, update on session_lease to frontdesk_worker;
+grant select on session_uptime to frontdesk_api;
+grant delete, insert, select, update on session_uptime to frontdesk_worker;
 grant delete, insert, select, update on signal_key to frontdesk_worker;
 grant select on turn to frontdesk_api;
 grant delete, insert, select, update on turn to frontdesk_worker;

@@ -3,7 +3,7 @@ import { DatabaseError } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { SessionStatus } from '#src/model/session-state.ts'
 import { appendEvents } from './events.ts'
-import type { Schema } from './schema-types.ts'
+import type { DesiredState, Schema } from './schema-types.ts'
 
 export type SessionRow = Selectable<Schema['session']>
 
@@ -28,6 +28,7 @@ export async function insertSession(
   }
 }
 
+/** Undefined also for one that is deleted. */
 export const findSession = (
   companyId: string,
   db: Kysely<Schema>,
@@ -38,30 +39,42 @@ export const findSession = (
     .selectAll()
     .where('company_id', '=', companyId)
     .where('id', '=', sessionId)
+    .where('deleted_at', 'is', null)
     .executeTakeFirst()
 
-/** Oldest first. */
+/** Oldest first, without those that are deleted. */
 export const listSessions = (companyId: string, db: Kysely<Schema>): Promise<SessionRow[]> =>
-  db.selectFrom('session').selectAll().where('company_id', '=', companyId).orderBy('id').execute()
+  db
+    .selectFrom('session')
+    .selectAll()
+    .where('company_id', '=', companyId)
+    .where('deleted_at', 'is', null)
+    .orderBy('id')
+    .execute()
 
-/** Of all companies: what a session host takes up at its start. */
-export const listWantedSessions = (db: Kysely<Schema>): Promise<SessionRow[]> =>
-  db.selectFrom('session').selectAll().where('is_wanted', '=', true).orderBy('id').execute()
-
-/** Says whether the company wants the session to run. Undefined if there is no such session. */
-export const setSessionWanted = (
+/** Says what the company wants of the session. Undefined if there is no such session. */
+export const setDesired = (
   companyId: string,
   db: Kysely<Schema>,
   sessionId: string,
-  isWanted: boolean,
+  desired: DesiredState,
 ): Promise<SessionRow | undefined> =>
   db
     .updateTable('session')
-    .set({ is_wanted: isWanted })
+    .set({ desired })
     .where('company_id', '=', companyId)
     .where('id', '=', sessionId)
+    .where('deleted_at', 'is', null)
     .returningAll()
     .executeTakeFirst()
+
+/** For a session host: whatever company it is of, and deleted ones too. */
+export const readSession = (db: Kysely<Schema>, sessionId: string): Promise<SessionRow | undefined> =>
+  db.selectFrom('session').selectAll().where('id', '=', sessionId).executeTakeFirst()
+
+/** Of all companies: what a session host takes up at its start. */
+export const listWantedSessions = (db: Kysely<Schema>): Promise<SessionRow[]> =>
+  db.selectFrom('session').selectAll().where('desired', '=', 'running').orderBy('id').execute()
 
 /** A transition, as it is stored. */
 export interface StateChange extends SessionStatus {
@@ -69,6 +82,14 @@ export interface StateChange extends SessionStatus {
   since: Date
   /** The linked number, when it has become known. */
   account?: { phone: string; lid: string | null }
+  /** What is to be scanned or typed now, sealed. Gone in every state that shows none. */
+  linkingCode?: StoredLinkingCode
+}
+
+/** A code as it is stored. */
+export interface StoredLinkingCode {
+  sealed: Uint8Array
+  expiresAt: Date
 }
 
 /**
@@ -79,7 +100,7 @@ export async function changeSessionState(
   companyId: string,
   db: Kysely<Schema>,
   sessionId: string,
-  { state, reason, isLinked, isOver, since, account }: StateChange,
+  { state, reason, isLinked, isOver, since, account, linkingCode }: StateChange,
 ): Promise<void> {
   await db
     .updateTable('session')
@@ -88,7 +109,10 @@ export async function changeSessionState(
       reason,
       state_since: since,
       linked_at: isLinked ? sql<Date>`coalesce(linked_at, ${since})` : null,
-      ...(isOver && { is_wanted: false }),
+      linking_code: linkingCode?.sealed ?? null,
+      linking_code_expires_at: linkingCode?.expiresAt ?? null,
+      // What the company has asked for meanwhile, such as deleting it, is not forgotten.
+      ...(isOver && { desired: sql<DesiredState>`case desired when 'running' then 'stopped' else desired end` }),
       ...account,
     })
     .where('company_id', '=', companyId)
@@ -97,4 +121,19 @@ export async function changeSessionState(
   if (isOver && !isLinked) await db.deleteFrom('signal_key').where('session_id', '=', sessionId).execute()
   const data = { state, reason }
   await appendEvents(db, [{ companyId, type: 'session.state_changed', sessionId, subjectId: sessionId, data }])
+}
+
+/** The next code of a linking that goes on. A part of the owner's fenced transaction. */
+export async function changeLinkingCode(
+  companyId: string,
+  db: Kysely<Schema>,
+  sessionId: string,
+  { sealed, expiresAt }: StoredLinkingCode,
+): Promise<void> {
+  await db
+    .updateTable('session')
+    .set({ linking_code: sealed, linking_code_expires_at: expiresAt })
+    .where('company_id', '=', companyId)
+    .where('id', '=', sessionId)
+    .execute()
 }

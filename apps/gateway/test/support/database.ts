@@ -58,7 +58,7 @@ export async function openTestDatabase(url: string): Promise<TestDatabase> {
           company_id: companyId,
           name: name ?? `session ${id}`,
           provider: 'baileys',
-          is_wanted: true,
+          desired: 'running',
           linked_at: new Date(),
         })
         .execute()

@@ -1,8 +1,8 @@
-import type { LinkingCode } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
+import type { Sealer } from '#src/model/sealing.ts'
 import { afterIncident, type SessionIncident } from '#src/model/session-state.ts'
 import type { StoreFailure } from '#src/model/store-error.ts'
 import type { Account, Provider, ProviderConnection, ProviderSettings } from '#src/providers/provider.ts'
@@ -10,10 +10,11 @@ import { pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
 import { claimLease, type Lease } from '#src/storage/leases.ts'
-import type { SessionRow } from '#src/storage/sessions.ts'
+import type { SessionRow, StateChange } from '#src/storage/sessions.ts'
 import type { OwnedSession } from '#src/storage/writer/owned-session.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
 import type { ConnectSlots } from './connect-slots.ts'
+import { sealLinkingCode } from './linking-code.ts'
 import { RECONNECT_POLICY, reconnectDelayMs } from './reconnect-policy.ts'
 import type { SessionListener } from './session-listener.ts'
 import { StateRecorder } from './state-recorder.ts'
@@ -42,6 +43,13 @@ export interface RunnerTools {
 /** A connection that stayed up for so long was a good one: the next trouble starts with a short delay again. */
 const STABLE_MS = 60_000
 
+/** What the session is written with while it is owned. */
+interface OwnedTools {
+  lease: Lease
+  store: OwnedSession
+  sealer: Sealer
+}
+
 type StopRequest = 'stopped' | 'gateway_stopped'
 
 /**
@@ -56,11 +64,12 @@ export class SessionRunner {
   readonly #stopping = new AbortController()
   #isLinked: boolean
   #connection: ProviderConnection | undefined
-  #code: LinkingCode | undefined
+  #showsCode = false
   /** Attempts since the last good connection. */
   #attempts = 0
-  /** Settles when nothing of the session runs here any more. */
-  readonly ended: Promise<void>
+  /** Settles when nothing of the session runs here any more, with whether that is because another process owns it. */
+  readonly ended: Promise<{ isLost: boolean }>
+  #isLost = false
 
   constructor(session: SessionRow, tools: RunnerTools) {
     this.#tools = tools
@@ -68,12 +77,7 @@ export class SessionRunner {
     this.#sessionId = session.id
     this.#isLinked = session.linked_at !== null
     this.#states = new StateRecorder(tools.database, tools.log, tools.givingUp)
-    this.ended = this.#run()
-  }
-
-  /** The QR code to scan now, if there is one. */
-  get linkingCode(): LinkingCode | undefined {
-    return this.#code
+    this.ended = this.#run().then(() => ({ isLost: this.#isLost }))
   }
 
   get isStopping(): boolean {
@@ -114,11 +118,12 @@ export class SessionRunner {
     try {
       await listener.owned({ lease, store })
       this.#record(lease, { kind: 'taken_up' })
-      const last = await this.#keepConnected(lease, store)
+      const last = await this.#keepConnected({ lease, store, sealer })
       // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
       await store.close()
       if (last === 'store_failed') return false
-      if (last !== 'lease_lost') this.#record(lease, last)
+      if (last === 'lease_lost') this.#isLost = true
+      else this.#record(lease, last)
       return true
     } finally {
       await store.close()
@@ -127,9 +132,10 @@ export class SessionRunner {
   }
 
   /** Connects again and again. Resolves with what ends the session, or with how its store has failed. */
-  async #keepConnected(lease: Lease, store: OwnedSession): Promise<SessionIncident | StoreFailure> {
+  async #keepConnected(owned: OwnedTools): Promise<SessionIncident | StoreFailure> {
+    const { lease, store } = owned
     while (!this.#stopping.signal.aborted) {
-      const closedFor = await this.#connect(lease, store)
+      const closedFor = await this.#connect(owned)
       const reason = store.failure?.reason ?? closedFor
       if (this.#stopping.signal.aborted) break
       const policy = RECONNECT_POLICY[reason]
@@ -146,7 +152,7 @@ export class SessionRunner {
   }
 
   /** One connection, from its opening to its end. */
-  async #connect(lease: Lease, store: OwnedSession): Promise<DisconnectReason> {
+  async #connect({ lease, store, sealer }: OwnedTools): Promise<DisconnectReason> {
     const { provider, settings, listener, slots, log, contactsOf } = this.#tools
     const sessionId = this.#sessionId
     const release = await slots.take()
@@ -163,23 +169,29 @@ export class SessionRunner {
       settings,
       store,
       contacts: contactsOf(this.#companyId),
+      linking: { kind: 'qr' },
       events: {
-        linkingCode: ({ qr, expiresAt }) => {
+        linkingCode: (shown) => {
           release()
-          if (this.#code === undefined) this.#record(lease, { kind: 'code_shown' })
-          this.#code = { qr, expiresAt: expiresAt.toISOString() }
+          if (shown.kind !== 'qr') return
+          const { qr, expiresAt } = shown
+          const code = { sealed: sealLinkingCode(sealer, sessionId, { qr }), expiresAt }
+          if (this.#showsCode) this.#states.record(lease, code)
+          else this.#record(lease, { kind: 'code_shown' }, { linkingCode: code })
+          this.#showsCode = true
         },
         linked: (account) => {
-          this.#code = undefined
-          this.#record(lease, { kind: 'linked' }, account)
+          this.#showsCode = false
+          this.#record(lease, { kind: 'linked' }, { account: stored(account) })
         },
         online: (account) => {
           release()
           onlineSinceMs = performance.now()
           log.info({ sessionId, connectMs: Math.round(onlineSinceMs - openedAtMs) }, 'A session is online.')
-          this.#record(lease, { kind: 'online' }, account)
+          this.#record(lease, { kind: 'online' }, { account: stored(account) })
           listener.online({ lease, store }, connection)
         },
+        phoneSeen: () => undefined,
         typing: (contactId, isTyping) => listener.typing(sessionId, contactId, isTyping),
         closed: (reason, detail) => {
           log.info({ sessionId, reason, detail }, 'A connection has ended.')
@@ -192,21 +204,17 @@ export class SessionRunner {
     if (this.#stopping.signal.aborted) await connection.close()
     const reason = await closed.promise
     this.#connection = undefined
-    this.#code = undefined
+    this.#showsCode = false
     release()
     listener.offline(sessionId)
     if (onlineSinceMs !== undefined && performance.now() - onlineSinceMs > STABLE_MS) this.#attempts = 0
     return reason
   }
 
-  #record(lease: Lease, incident: SessionIncident, account?: Account): void {
+  #record(lease: Lease, incident: SessionIncident, more: Pick<StateChange, 'account' | 'linkingCode'> = {}): void {
     const status = afterIncident({ isLinked: this.#isLinked }, incident)
     this.#isLinked = status.isLinked
-    this.#states.record(lease, {
-      ...status,
-      since: new Date(),
-      ...(account && { account: { phone: account.phone, lid: account.lid ?? null } }),
-    })
+    this.#states.record(lease, { ...status, since: new Date(), ...more })
   }
 
   async #delay(delay: 'none' | 'backoff' | 'long'): Promise<void> {
@@ -215,3 +223,5 @@ export class SessionRunner {
     if (waitMs > 0) await pause(waitMs, this.#stopping.signal)
   }
 }
+
+const stored = ({ phone, lid }: Account): { phone: string; lid: string | null } => ({ phone, lid: lid ?? null })

@@ -2,7 +2,12 @@ import type { Logger } from 'pino'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
-import { changeSessionState, type StateChange } from '#src/storage/sessions.ts'
+import {
+  changeLinkingCode,
+  changeSessionState,
+  type StateChange,
+  type StoredLinkingCode,
+} from '#src/storage/sessions.ts'
 
 const STORE_AGAIN = { firstMs: 250, maxMs: 10_000 }
 /** A session that changes faster than the database can be told keeps its newest states. */
@@ -16,7 +21,7 @@ export class StateRecorder {
   readonly #database: Database
   readonly #log: Logger
   readonly #signal: AbortSignal
-  readonly #waiting: StateChange[] = []
+  readonly #waiting: (StateChange | StoredLinkingCode)[] = []
   #writing: Promise<void> | undefined
 
   /** Nothing more is tried once the signal is aborted. */
@@ -26,7 +31,8 @@ export class StateRecorder {
     this.#signal = signal
   }
 
-  record(lease: Lease, change: StateChange): void {
+  /** A transition, or the next code of a linking that goes on. */
+  record(lease: Lease, change: StateChange | StoredLinkingCode): void {
     this.#waiting.push(change)
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift()
     this.#writing ??= this.#write(lease).finally(() => {
@@ -44,7 +50,12 @@ export class StateRecorder {
       const [change] = this.#waiting
       if (change === undefined) return
       try {
-        await fenced(this.#database, lease, (db) => changeSessionState(lease.companyId, db, lease.sessionId, change))
+        await fenced(this.#database, lease, (db) => {
+          const { companyId, sessionId } = lease
+          return 'state' in change
+            ? changeSessionState(companyId, db, sessionId, change)
+            : changeLinkingCode(companyId, db, sessionId, change)
+        })
         this.#waiting.splice(this.#waiting.indexOf(change), 1)
         failures = 0
       } catch (err) {

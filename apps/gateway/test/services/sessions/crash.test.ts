@@ -5,7 +5,7 @@ import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import type { CrashChildOptions } from './support/crash-child.ts'
-import { SessionHost } from './support/session-host.ts'
+import { TestSessions } from './support/test-sessions.ts'
 
 let emulator: Emulator
 let database: TestDatabase
@@ -57,7 +57,7 @@ describe('a process that is killed in the middle of a burst', () => {
     const phones = ['491700000001', '491700000002']
     const sessions = new Map<string, string>()
     {
-      await using host = await SessionHost.start(database, emulator)
+      await using host = await TestSessions.start(database, emulator)
       for (const phone of phones) sessions.set(await host.link(companyId, emulator, phone), phone)
     }
     const sessionIds = [...sessions.keys()]

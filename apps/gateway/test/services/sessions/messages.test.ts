@@ -4,21 +4,21 @@ import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
-import { ACTOR, SessionHost } from './support/session-host.ts'
+import { ACTOR, TestSessions } from './support/test-sessions.ts'
 
 const COMPANY = '491700000001'
 const CUSTOMER = '491719990001'
 let emulator: Emulator
 let database: TestDatabase
 let companyId: string
-let host: SessionHost
+let host: TestSessions
 let sessionId: string
 
 beforeAll(async () => {
   emulator = await startEmulator({ behaviour: { sendsHistory: false, receipts: 'none' } })
   database = await createTestDatabase()
   companyId = await database.createCompany()
-  host = await SessionHost.start(database, emulator)
+  host = await TestSessions.start(database, emulator)
   sessionId = await host.link(companyId, emulator, COMPANY)
   await emulator.sendText({ from: CUSTOMER, to: COMPANY, text: 'hello' })
   await until(async () => (await texts()).includes('hello'))
@@ -44,9 +44,10 @@ const send = (text: string) =>
     .get(sessionId)
     ?.send({ whatsappId: newWhatsAppId(), to: { phone: CUSTOMER }, content: { kind: 'text', text } })
 const reconnect = async () => {
-  await host.service.stop(companyId, sessionId, ACTOR)
+  await host.sessions.stop(companyId, sessionId, ACTOR)
+  await host.inState(companyId, sessionId, 'paused')
   return async () => {
-    await host.service.start(companyId, sessionId, ACTOR)
+    await host.sessions.start(companyId, sessionId, ACTOR)
     await host.inState(companyId, sessionId, 'online')
   }
 }

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
-import { SessionService } from '#src/services/sessions/session-service.ts'
+import { SessionHost } from '#src/services/sessions/session-host.ts'
 import { openDatabase } from '#src/storage/database.ts'
 import { openKeyRing } from '#src/storage/key-ring.ts'
 import { startWriter } from '#src/storage/writer/writer.ts'
@@ -18,13 +18,14 @@ async function run({ databaseUrl, masterKey, emulator }: CrashChildOptions): Pro
   const database = await openDatabase(databaseUrl)
   const keyRing = await openKeyRing(database, Buffer.from(masterKey, 'hex'), 'emulator')
   const writer = await startWriter({ database, log })
-  const service = new SessionService({
+  const host = new SessionHost({
     ...{ database, keyRing, writer, log },
     provider: createBaileysProvider({ emulator }),
     settings: {
       keepAliveIntervalMs: 30_000,
       qrTimeoutMs: 60_000,
       maxQrAttempts: 3,
+      deviceName: 'Frontdesk',
       reconnectDelayMs: 100,
       maxReconnectAttempts: 10,
     },
@@ -36,7 +37,7 @@ async function run({ databaseUrl, masterKey, emulator }: CrashChildOptions): Pro
       released: () => undefined,
     },
   })
-  await service.resumeAll()
+  await host.resumeAll()
 }
 
 const [options] = process.argv.slice(2)

@@ -3,9 +3,10 @@ import type { Emulator } from 'whatsapp-emulator'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import type { ProviderConnection } from '#src/providers/provider.ts'
 import type { Actor } from '#src/services/security/actor.ts'
+import { SessionHost } from '#src/services/sessions/session-host.ts'
 import type { RunningSession, SessionListener } from '#src/services/sessions/session-listener.ts'
 import type { SessionSettings } from '#src/services/sessions/session-runner.ts'
-import { SessionService } from '#src/services/sessions/session-service.ts'
+import { Sessions } from '#src/services/sessions/sessions.ts'
 import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
 import type { TestDatabase } from '../../../support/database.ts'
 import { until } from '../../../support/until.ts'
@@ -16,6 +17,7 @@ const SETTINGS: SessionSettings = {
   keepAliveIntervalMs: 30_000,
   qrTimeoutMs: 60_000,
   maxQrAttempts: 3,
+  deviceName: 'Frontdesk',
   reconnectDelayMs: 20,
   maxReconnectAttempts: 3,
 }
@@ -52,13 +54,15 @@ export class RecordedSessions implements SessionListener {
 }
 
 /** The sessions' part of a gateway, on real parts: provider, emulator, writer, database. */
-export class SessionHost implements AsyncDisposable {
-  readonly service: SessionService
+export class TestSessions implements AsyncDisposable {
+  readonly sessions: Sessions
+  readonly host: SessionHost
   readonly listener: RecordedSessions
   readonly writer: Writer
 
-  private constructor(service: SessionService, listener: RecordedSessions, writer: Writer) {
-    this.service = service
+  private constructor(sessions: Sessions, host: SessionHost, listener: RecordedSessions, writer: Writer) {
+    this.sessions = sessions
+    this.host = host
     this.listener = listener
     this.writer = writer
   }
@@ -67,23 +71,24 @@ export class SessionHost implements AsyncDisposable {
     { database, keyRing }: TestDatabase,
     emulator: Emulator,
     settings: Partial<SessionSettings> = {},
-  ): Promise<SessionHost> {
+  ): Promise<TestSessions> {
     const log = pino({ level: 'silent' })
     const writer = await startWriter({ database, log })
     const listener = new RecordedSessions()
     const provider = createBaileysProvider({ emulator, ackTimeoutMs: 2000 })
-    const service = new SessionService({
+    const host = new SessionHost({
       ...{ database, writer, keyRing, provider, listener, log },
       settings: { ...SETTINGS, ...settings },
     })
-    return new SessionHost(service, listener, writer)
+    const sessions = new Sessions({ database, keyRing, provider, onChanged: (sessionId) => host.lookAt(sessionId) })
+    return new TestSessions(sessions, host, listener, writer)
   }
 
   /** Resolves when the session is in this state. */
   async inState(companyId: string, sessionId: string, state: string) {
     return await until(
       async () => {
-        const session = await this.service.get(companyId, sessionId)
+        const session = await this.sessions.get(companyId, sessionId)
         return session.state === state ? session : undefined
       },
       { what: `the session is ${state}` },
@@ -92,17 +97,17 @@ export class SessionHost implements AsyncDisposable {
 
   /** A new session, linked to the number and online. */
   async link(companyId: string, emulator: Emulator, phone: string): Promise<string> {
-    const { id } = await this.service.create(companyId, { name: `session ${phone}` }, ACTOR)
-    await this.service.start(companyId, id, ACTOR)
+    const { id } = await this.sessions.create(companyId, { name: `session ${phone}` }, ACTOR)
+    await this.sessions.start(companyId, id, ACTOR)
     await this.inState(companyId, id, 'linking')
-    const { qr } = await this.service.linkingCode(companyId, id)
+    const { qr } = await this.sessions.linkingCode(companyId, id)
     await emulator.scanQr({ phone, qr })
     await this.inState(companyId, id, 'online')
     return id
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.service[Symbol.asyncDispose]()
+    await this.host[Symbol.asyncDispose]()
     await this.writer[Symbol.asyncDispose]()
   }
 }

@@ -3,7 +3,7 @@ import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { claimLease } from '#src/storage/leases.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
-import { ACTOR, SessionHost } from './support/session-host.ts'
+import { ACTOR, TestSessions } from './support/test-sessions.ts'
 
 let emulator: Emulator
 let database: TestDatabase
@@ -45,21 +45,21 @@ const keyCount = async (sessionId: string) => {
 
 describe('linking', () => {
   test('from a new session to one that is online, each state stored with its reason and announced', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
-    const created = await host.service.create(companyId, { name: 'main' }, ACTOR)
+    const created = await host.sessions.create(companyId, { name: 'main' }, ACTOR)
     expect(created).toMatchObject({ name: 'main', provider: 'baileys', state: 'created', phone: null, linkedAt: null })
     const { id } = created
-    await expect(host.service.linkingCode(companyId, id)).rejects.toMatchObject({ code: 'session_not_linking' })
+    await expect(host.sessions.linkingCode(companyId, id)).rejects.toMatchObject({ code: 'session_not_linking' })
 
-    await host.service.start(companyId, id, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
-    const code = await host.service.linkingCode(companyId, id)
+    const code = await host.sessions.linkingCode(companyId, id)
     expect(Date.parse(code.expiresAt)).toBeGreaterThan(Date.now())
     await emulator.scanQr({ phone, qr: code.qr })
     const online = await host.inState(companyId, id, 'online')
     expect(online).toMatchObject({ phone, reason: null, linkedAt: expect.any(String) })
-    await expect(host.service.linkingCode(companyId, id)).rejects.toMatchObject({ code: 'session_not_linking' })
+    await expect(host.sessions.linkingCode(companyId, id)).rejects.toMatchObject({ code: 'session_not_linking' })
     expect(await statesOf(id)).toEqual([
       ['connecting', null],
       ['linking', 'qr'],
@@ -71,24 +71,24 @@ describe('linking', () => {
   })
 
   test('a code that nobody scans leads back to the beginning, with nothing left', async () => {
-    await using host = await SessionHost.start(database, emulator, { qrTimeoutMs: 50, maxQrAttempts: 2 })
-    const { id } = await host.service.create(companyId, { name: 'unscanned' }, ACTOR)
-    await host.service.start(companyId, id, ACTOR)
+    await using host = await TestSessions.start(database, emulator, { qrTimeoutMs: 50, maxQrAttempts: 2 })
+    const { id } = await host.sessions.create(companyId, { name: 'unscanned' }, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
     const session = await host.inState(companyId, id, 'created')
     expect(session).toMatchObject({ reason: 'linking_expired', linkedAt: null })
     expect(await keyCount(id)).toBe(0)
-    await host.service.start(companyId, id, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
   })
 
   test('a session that cannot even show a code gives up', async () => {
-    await using host = await SessionHost.start(database, emulator)
-    const { id } = await host.service.create(companyId, { name: 'unreachable' }, ACTOR)
+    await using host = await TestSessions.start(database, emulator)
+    const { id } = await host.sessions.create(companyId, { name: 'unreachable' }, ACTOR)
     await emulator.fault({ kind: 'refuse_connections', isOn: true, how: 'http_503' })
-    await host.service.start(companyId, id, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
     const session = await until(async () => {
-      const now = await host.service.get(companyId, id)
+      const now = await host.sessions.get(companyId, id)
       return now.state === 'created' && now.reason !== null ? now : undefined
     })
     await emulator.fault({ kind: 'refuse_connections', isOn: false })
@@ -96,61 +96,63 @@ describe('linking', () => {
   })
 
   test('names are unique in a company, and another company sees nothing', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const other = await database.createCompany('Another one')
-    const { id } = await host.service.create(companyId, { name: 'unique' }, ACTOR)
-    await expect(host.service.create(companyId, { name: 'unique' }, ACTOR)).rejects.toMatchObject({
+    const { id } = await host.sessions.create(companyId, { name: 'unique' }, ACTOR)
+    await expect(host.sessions.create(companyId, { name: 'unique' }, ACTOR)).rejects.toMatchObject({
       code: 'session_name_taken',
     })
-    await host.service.create(other, { name: 'unique' }, ACTOR)
+    await host.sessions.create(other, { name: 'unique' }, ACTOR)
     const calls = [
-      () => host.service.get(other, id),
-      () => host.service.start(other, id, ACTOR),
-      () => host.service.stop(other, id, ACTOR),
-      () => host.service.linkingCode(other, id),
+      () => host.sessions.get(other, id),
+      () => host.sessions.start(other, id, ACTOR),
+      () => host.sessions.stop(other, id, ACTOR),
+      () => host.sessions.linkingCode(other, id),
     ]
     for (const call of calls) await expect(call()).rejects.toMatchObject({ code: 'not_found' })
-    expect((await host.service.list(other)).map(({ name }) => name)).toEqual(['unique'])
+    expect((await host.sessions.list(other)).map(({ name }) => name)).toEqual(['unique'])
   })
 })
 
 describe('staying connected', () => {
   test('a stopped session is paused, and online again without a new link when it is started', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const id = await host.link(companyId, emulator, newPhone())
-    expect(await host.service.stop(companyId, id, ACTOR)).toMatchObject({ state: 'paused', reason: 'stopped' })
-    expect(host.listener.callsOf(id).at(-1)).toBe('released')
-    await host.service.start(companyId, id, ACTOR)
+    await host.sessions.stop(companyId, id, ACTOR)
+    expect(await host.inState(companyId, id, 'paused')).toMatchObject({ reason: 'stopped' })
+    await until(() => host.listener.callsOf(id).at(-1) === 'released')
+    await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'online')
     expect((await statesOf(id)).filter(([state]) => state === 'linking')).toHaveLength(1)
   })
 
   test('starting twice opens one connection', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const id = await host.link(companyId, emulator, newPhone())
     const { logins } = await emulator.counters()
-    await Promise.all([host.service.start(companyId, id, ACTOR), host.service.start(companyId, id, ACTOR)])
+    await Promise.all([host.sessions.start(companyId, id, ACTOR), host.sessions.start(companyId, id, ACTOR)])
     await host.inState(companyId, id, 'online')
     expect((await emulator.counters()).logins).toBe(logins)
   })
 
   test('what its company wants to run runs again after a restart of the gateway', async () => {
-    const first = await SessionHost.start(database, emulator)
+    const first = await TestSessions.start(database, emulator)
     const id = await first.link(companyId, emulator, newPhone())
     const stopped = await first.link(companyId, emulator, newPhone())
-    await first.service.stop(companyId, stopped, ACTOR)
+    await first.sessions.stop(companyId, stopped, ACTOR)
+    await first.inState(companyId, stopped, 'paused')
     await first[Symbol.asyncDispose]()
 
-    await using second = await SessionHost.start(database, emulator)
-    expect(await second.service.get(companyId, id)).toMatchObject({ state: 'reconnecting', reason: 'gateway_stopped' })
-    await second.service.resumeAll()
+    await using second = await TestSessions.start(database, emulator)
+    expect(await second.sessions.get(companyId, id)).toMatchObject({ state: 'reconnecting', reason: 'gateway_stopped' })
+    await second.host.resumeAll()
     await second.inState(companyId, id, 'online')
-    expect(await second.service.get(companyId, stopped)).toMatchObject({ state: 'paused' })
+    expect(await second.sessions.get(companyId, stopped)).toMatchObject({ state: 'paused' })
     expect(second.listener.callsOf(id)).toEqual(['owned 2', 'online'])
   })
 
   test.each(['428', '503', '515'] as const)('the server ends it with %s: it comes back by itself', async (code) => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
     await emulator.fault({ kind: 'stream_error', code, phone })
@@ -160,7 +162,7 @@ describe('staying connected', () => {
   })
 
   test('another connection in its place is a conflict: it does not fight for the number', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
     await emulator.fault({ kind: 'stream_error', code: '440', phone })
@@ -169,7 +171,7 @@ describe('staying connected', () => {
   })
 
   test('unlinked on the phone: its keys are gone, and the next start links anew', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
     expect(await keyCount(id)).toBeGreaterThan(0)
@@ -177,14 +179,14 @@ describe('staying connected', () => {
     expect(await host.inState(companyId, id, 'logged_out')).toMatchObject({ reason: 'logged_out', linkedAt: null })
     expect(await keyCount(id)).toBe(0)
     await until(() => host.listener.callsOf(id).at(-1) === 'released')
-    await host.service.start(companyId, id, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
-    await emulator.scanQr({ phone, qr: (await host.service.linkingCode(companyId, id)).qr })
+    await emulator.scanQr({ phone, qr: (await host.sessions.linkingCode(companyId, id)).qr })
     await host.inState(companyId, id, 'online')
   })
 
   test('whoever loses the lease closes the socket by itself and says nothing more', async () => {
-    await using host = await SessionHost.start(database, emulator)
+    await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
     const states = await statesOf(id)
