@@ -7,17 +7,20 @@ import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import { createContactBook } from '#src/storage/contacts.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
+import { claimLease } from '#src/storage/leases.ts'
 import { listWantedSessions, readSession, type SessionRow } from '#src/storage/sessions.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
 import { ConnectSlots } from './connect-slots.ts'
 import type { SessionListener } from './session-listener.ts'
-import { type RunnerTools, SessionRunner, type SessionSettings } from './session-runner.ts'
+import { type RunnerEnd, type RunnerTools, SessionRunner, type SessionSettings } from './session-runner.ts'
 
 /** Sessions that connect at once. Each spends most of its time waiting for commits and answers, hence so many. */
 const CONNECTING_AT_ONCE = 200
 const MAX_CONTACT_BOOKS = 10_000
 /** How long an ending gateway waits for a database that is away, milliseconds. */
 const LAST_WORDS_MS = 5000
+/** A database that has just failed is not asked again at once, milliseconds. */
+const STORE_FAILED_PAUSE_MS = 1000
 const LOOK_AGAIN = { firstMs: 250, maxMs: 10_000 }
 
 export interface SessionHostOptions {
@@ -33,6 +36,7 @@ export interface SessionHostOptions {
 /** The sessions that this process owns: makes of each what its company wants. */
 export class SessionHost implements AsyncDisposable {
   readonly #database: Database
+  readonly #nodeId = newId()
   readonly #tools: RunnerTools
   /** Of the sessions that run here. */
   readonly #runners = new Map<string, SessionRunner>()
@@ -48,7 +52,6 @@ export class SessionHost implements AsyncDisposable {
     })
     this.#database = database
     this.#tools = {
-      nodeId: newId(),
       ...{ database, writer, keyRing, provider, listener, settings, log },
       slots: new ConnectSlots(CONNECTING_AT_ONCE),
       contactsOf: (companyId) => contacts.memo(companyId),
@@ -58,11 +61,12 @@ export class SessionHost implements AsyncDisposable {
 
   /** Takes up every session that its company wants to run. */
   async resumeAll(): Promise<void> {
-    for (const row of await listWantedSessions(this.#database.worker)) this.#run(row)
+    for (const row of await listWantedSessions(this.#database.worker)) this.lookAt(row.id)
   }
 
   /** The session's row has changed: makes of the session what is wanted now. Never throws. */
   lookAt(sessionId: string): void {
+    if (this.#ending.signal.aborted) return
     const looking = this.#looking.get(sessionId)
     if (looking !== undefined) {
       looking.again = true
@@ -102,20 +106,27 @@ export class SessionHost implements AsyncDisposable {
     const runner = this.#runners.get(session.id)
     if (session.desired === 'running') {
       if (runner?.isStopping) await runner.ended
-      this.#run(session)
+      await this.#run(session)
     } else {
       await runner?.stop('stopped')
     }
   }
 
-  #run(session: SessionRow): void {
+  /** Claims the session, and keeps it connected until its runner ends. */
+  async #run(session: SessionRow): Promise<void> {
     if (this.#ending.signal.aborted || this.#runners.has(session.id)) return
-    const runner = new SessionRunner(session, this.#tools)
+    const lease = await claimLease(this.#database, this.#nodeId, session.id)
+    if (this.#ending.signal.aborted) return
+    const runner = new SessionRunner(session, lease, this.#tools)
     this.#runners.set(session.id, runner)
-    void runner.ended.then(({ isLost }) => {
-      this.#runners.delete(session.id)
-      // Its company may have started it again while it was ending.
-      if (!isLost) this.lookAt(session.id)
-    })
+    void runner.ended.then((end) => this.#ended(session.id, end))
+  }
+
+  #ended(sessionId: string, end: RunnerEnd): void {
+    this.#runners.delete(sessionId)
+    // Its company may have started it again while it was ending.
+    if (end === 'over') this.lookAt(sessionId)
+    if (end === 'store_failed')
+      void pause(STORE_FAILED_PAUSE_MS, this.#ending.signal).then(() => this.lookAt(sessionId))
   }
 }

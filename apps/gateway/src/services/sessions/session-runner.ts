@@ -1,7 +1,6 @@
 import type { Logger } from 'pino'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
-import { FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import { afterIncident, type SessionIncident } from '#src/model/session-state.ts'
 import type { StoreFailure } from '#src/model/store-error.ts'
@@ -9,7 +8,7 @@ import type { Account, Provider, ProviderConnection, ProviderSettings } from '#s
 import { pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
-import { claimLease, type Lease } from '#src/storage/leases.ts'
+import type { Lease } from '#src/storage/leases.ts'
 import type { SessionRow, StateChange } from '#src/storage/sessions.ts'
 import type { OwnedSession } from '#src/storage/writer/owned-session.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
@@ -26,7 +25,6 @@ export interface SessionSettings extends ProviderSettings {
 }
 
 export interface RunnerTools {
-  nodeId: string
   database: Database
   writer: Writer
   keyRing: KeyRing
@@ -50,6 +48,12 @@ interface OwnedTools {
   sealer: Sealer
 }
 
+/**
+ * Why a session runs here no longer: it is over until somebody does something, another process owns it, or its store
+ * has failed and it is to be taken up again from the database.
+ */
+export type RunnerEnd = 'over' | StoreFailure
+
 type StopRequest = 'stopped' | 'gateway_stopped'
 
 /**
@@ -58,6 +62,7 @@ type StopRequest = 'stopped' | 'gateway_stopped'
  */
 export class SessionRunner {
   readonly #tools: RunnerTools
+  readonly #lease: Lease
   readonly #companyId: string
   readonly #sessionId: string
   readonly #states: StateRecorder
@@ -67,17 +72,17 @@ export class SessionRunner {
   #showsCode = false
   /** Attempts since the last good connection. */
   #attempts = 0
-  /** Settles when nothing of the session runs here any more, with whether that is because another process owns it. */
-  readonly ended: Promise<{ isLost: boolean }>
-  #isLost = false
+  /** Settles when nothing of the session runs here any more. Never rejects. */
+  readonly ended: Promise<RunnerEnd>
 
-  constructor(session: SessionRow, tools: RunnerTools) {
+  constructor(session: SessionRow, lease: Lease, tools: RunnerTools) {
     this.#tools = tools
+    this.#lease = lease
     this.#companyId = session.company_id
     this.#sessionId = session.id
     this.#isLinked = session.linked_at !== null
     this.#states = new StateRecorder(tools.database, tools.log, tools.givingUp)
-    this.ended = this.#run().then(() => ({ isLost: this.#isLost }))
+    this.ended = this.#run()
   }
 
   get isStopping(): boolean {
@@ -91,43 +96,32 @@ export class SessionRunner {
     await this.ended
   }
 
-  async #run(): Promise<void> {
-    const { log, listener } = this.#tools
-    for (;;) {
-      try {
-        if (await this.#own()) return
-      } catch (err) {
-        if (err instanceof FrontdeskError && err.code === 'not_found') return
-        // Owning it failed: the database is away. Nothing is connected meanwhile.
-        log.error({ err, sessionId: this.#sessionId }, 'A session could not be taken up; trying again.')
-      } finally {
-        listener.released(this.#sessionId)
-      }
-      await this.#delay('backoff')
-      if (this.#stopping.signal.aborted) return
-    }
-  }
-
-  /** The session under one lease. True when it is over, false when it is to be taken up again from the database. */
-  async #own(): Promise<boolean> {
-    const { database, nodeId, writer, keyRing, listener } = this.#tools
-    if (this.#stopping.signal.aborted) return true
-    const lease = await claimLease(database, nodeId, this.#sessionId)
-    const sealer = await keyRing.sealerOf(this.#companyId)
-    const store = writer.openSession({ ...lease, sealer, onFailed: () => void this.#connection?.close() })
+  /** One lease of the session, from its claim to its end. */
+  async #run(): Promise<RunnerEnd> {
+    const { writer, keyRing, listener, log } = this.#tools
+    const lease = this.#lease
     try {
-      await listener.owned({ lease, store })
-      this.#record(lease, { kind: 'taken_up' })
-      const last = await this.#keepConnected({ lease, store, sealer })
-      // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
-      await store.close()
-      if (last === 'store_failed') return false
-      if (last === 'lease_lost') this.#isLost = true
-      else this.#record(lease, last)
-      return true
+      const sealer = await keyRing.sealerOf(this.#companyId)
+      const store = writer.openSession({ ...lease, sealer, onFailed: () => void this.#connection?.close() })
+      try {
+        await listener.owned({ lease, store })
+        this.#record(lease, { kind: 'taken_up' })
+        const last = await this.#keepConnected({ lease, store, sealer })
+        // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
+        await store.close()
+        if (last === 'lease_lost' || last === 'store_failed') return last
+        this.#record(lease, last)
+        return 'over'
+      } finally {
+        await store.close()
+        await this.#states.stored()
+      }
+    } catch (err) {
+      // The database is away. Nothing is connected meanwhile.
+      log.error({ err, sessionId: this.#sessionId }, 'A session could not be taken up.')
+      return 'store_failed'
     } finally {
-      await store.close()
-      await this.#states.stored()
+      listener.released(this.#sessionId)
     }
   }
 
