@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alertKind } from './alert.ts'
 import { cursor, id, moment, pageSize } from './common.ts'
 import { messageDirection, messageStatus } from './message.ts'
 import { sessionState } from './session.ts'
@@ -27,10 +28,20 @@ export const event = z
       state: sessionState,
       reason: z.string().nullable(),
     }),
-    eventOf('message.received', 'A message has arrived and is stored; it is the subject.', {
+    eventOf('message.received', 'A message has arrived and is stored, perhaps as pending; it is the subject.', {
       contactId: id,
       direction: messageDirection,
     }),
+    eventOf(
+      'message.resolved',
+      'A message that could not be read has its content now; it is the subject. Only now it is answered.',
+      { contactId: id, direction: messageDirection },
+    ),
+    eventOf(
+      'message.undecryptable',
+      'A message that could not be read is not waited for any more; it is the subject.',
+      { contactId: id, direction: messageDirection },
+    ),
     eventOf('message.queued', 'A message was accepted for sending; it is the subject.', {
       contactId: id,
     }),
@@ -48,6 +59,8 @@ export const event = z
       responder: z.string().nullable().describe('Who answered.'),
       code: errorCode.describe('Why nobody answered, or only the fallback did; null when all went well.'),
     }),
+    eventOf('alert.raised', 'A person should know of something; the alert is the subject.', { kind: alertKind }),
+    eventOf('alert.cleared', 'It is over; the alert is the subject.', { kind: alertKind }),
     eventOf('contact.merged', 'Two contacts were one person; the one that is gone is the subject.', {
       into: id.describe('The contact that remains.'),
     }),

@@ -1,3 +1,4 @@
+export * from './alert.ts'
 export * from './api-key.ts'
 export { id as resourceId } from './common.ts'
 export * from './company.ts'

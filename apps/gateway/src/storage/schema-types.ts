@@ -1,4 +1,5 @@
 import type {
+  AlertKind,
   MessageContent,
   MessageDirection,
   MessageOrigin,
@@ -26,6 +27,7 @@ export interface Schema {
   turn: TurnTable
   message: MessageTable
   journal: JournalTable
+  sent_plaintext: SentPlaintextTable
   event: EventTable
   audit_entry: AuditEntryTable
 }
@@ -144,7 +146,7 @@ interface AlertTable {
   id: string
   company_id: string | null
   session_id: string | null
-  kind: string
+  kind: AlertKind
   detail: Generated<Json<Record<string, unknown>>>
   raised_at: MomentOfCreation
   cleared_at: Moment | null
@@ -230,6 +232,15 @@ interface JournalTable {
   session_id: string
   ciphertext_hash: Uint8Array
   plaintext: Uint8Array
+  created_at: MomentOfCreation
+}
+
+interface SentPlaintextTable {
+  session_id: string
+  whatsapp_id: string
+  recipient: string
+  plaintext: Uint8Array
+  requests: Generated<Json<Record<string, number>>>
   created_at: MomentOfCreation
 }
 

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { id, moment, pageSize } from './common.ts'
+import { itemCursor } from './list.ts'
+
+export const alertKind = z.enum(['client_outdated', 'session_unstable', 'session_stuck', 'phone_silent']).meta({
+  id: 'AlertKind',
+  description:
+    "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it.",
+})
+export type AlertKind = z.infer<typeof alertKind>
+
+export const alert = z
+  .strictObject({
+    id,
+    kind: alertKind,
+    companyId: id.nullable().describe('Null for what concerns the whole platform.'),
+    sessionId: id.nullable().describe('The session that it is about, if it is about one.'),
+    detail: z.looseObject({}),
+    raisedAt: moment,
+    clearedAt: moment.nullable().describe('When it was over; null while it lasts.'),
+  })
+  .meta({ id: 'Alert', description: 'Something that a person should know of. It is raised once and cleared once.' })
+export type Alert = z.infer<typeof alert>
+
+export const alertQuery = z.strictObject({
+  state: z.enum(['raised', 'all']).default('raised').describe('Only those that last, or all.'),
+  limit: pageSize(200, 50),
+  cursor: itemCursor.optional(),
+})
+export type AlertQuery = z.infer<typeof alertQuery>
