@@ -29,8 +29,10 @@ import { readChat } from './phones/receipts.ts'
 import { sendFromPhone } from './phones/sending.ts'
 import { showTyping } from './phones/typing.ts'
 import { CompanionServer } from './server/companion-server.ts'
-import { announceQr, pendingLinks, scanQr } from './server/linking.ts'
+import { pendingLinks } from './server/linking.ts'
+import { enterPairingCode } from './server/pairing-codes.ts'
 import { provisionCompanion } from './server/provisioning.ts'
+import { announceQr, scanQr } from './server/qr-codes.ts'
 import { unlinkCompanion } from './server/unlinking.ts'
 import { newMessageId } from './wire/stanza-id.ts'
 
@@ -124,6 +126,11 @@ export class Emulator implements EmulatorControl, AsyncDisposable {
 
   async scanQr({ phone, qr }: { phone: string; qr: string }): Promise<{ jid: string; lid: string }> {
     const { jid, lidJid } = await scanQr(this.#state, this.#account(phone), qr)
+    return { jid, lid: lidJid }
+  }
+
+  async enterPairingCode({ phone, code }: { phone: string; code: string }): Promise<{ jid: string; lid: string }> {
+    const { jid, lidJid } = await enterPairingCode(this.#state, this.#account(phone), code)
     return { jid, lid: lidJid }
   }
 

@@ -53,7 +53,7 @@ async function openPage(options: { width?: number } = {}) {
 async function linkByClick(emulator: Emulator, page: Page): Promise<BaileysClient> {
   using linking = new BaileysClient(emulator)
   await emulator.announceQr({ qr: await linking.qr() })
-  const waiting = page.getByRole('region', { name: 'Waiting to be scanned' }).getByRole('listitem')
+  const waiting = page.getByRole('region', { name: 'Waiting to be linked' }).getByRole('listitem')
   await waiting.getByText('Paste the text').waitFor({ state: 'hidden' })
   expect(await waiting.getByLabel('Phone that scans it').inputValue()).toBe(COMPANY)
   await waiting.getByRole('button', { name: 'Scan' }).click()
@@ -82,7 +82,7 @@ test('a waiting companion is linked by a click, and the phone’s owner unlinks 
   await using open = await openPage()
   const { emulator, page } = open
   using companion = await linkByClick(emulator, page)
-  await page.getByText(`+${COMPANY} has scanned the code and is linked.`).waitFor()
+  await page.getByText(`+${COMPANY} has accepted the code and is linked.`).waitFor()
 
   await page.getByRole('list', { name: 'Linked numbers' }).getByRole('button', { name: COMPANY }).click()
   await page.getByRole('button', { name: 'Linked devices' }).click()
@@ -93,12 +93,30 @@ test('a waiting companion is linked by a click, and the phone’s owner unlinks 
   expect(await companion.closed()).toBe(401)
 })
 
+test('a pairing code is typed, a wrong one first', async () => {
+  await using open = await openPage()
+  const { emulator, page } = open
+  using linking = new BaileysClient(emulator)
+  const { code } = await linking.pairingCode(COMPANY)
+  const waiting = page.getByRole('region', { name: 'Waiting to be linked' }).getByRole('listitem')
+  await waiting.getByLabel(`Pairing code for +${COMPANY}`).fill('ABCD-EFGH')
+  await page.keyboard.press('Enter')
+  await waiting.getByText('This is not the code').waitFor()
+
+  await waiting.getByLabel(`Pairing code for +${COMPANY}`).fill(code)
+  await waiting.getByRole('button', { name: 'Link', exact: true }).click()
+
+  await page.getByText(`+${COMPANY} has accepted the code and is linked.`).waitFor()
+  using companion = await loggedIn(emulator, linking)
+  expect(companion.socket.user?.id).toContain(COMPANY)
+})
+
 test('a code that nobody announced is pasted', async () => {
   await using open = await openPage()
   const { emulator, page } = open
   using linking = new BaileysClient(emulator)
   const qr = await linking.qr()
-  const waiting = page.getByRole('region', { name: 'Waiting to be scanned' }).getByRole('listitem')
+  const waiting = page.getByRole('region', { name: 'Waiting to be linked' }).getByRole('listitem')
   await waiting.getByLabel('Paste the text').fill('https://example.org/')
   await waiting.getByRole('button', { name: 'Scan' }).click()
   await waiting.getByText('This is no QR code').waitFor()
@@ -253,7 +271,7 @@ test('a companion that goes away during the scan leaves its error in sight', asy
   const { emulator, page } = open
   using companion = new BaileysClient(emulator)
   await emulator.announceQr({ qr: await companion.qr() })
-  const section = page.getByRole('region', { name: 'Waiting to be scanned' })
+  const section = page.getByRole('region', { name: 'Waiting to be linked' })
   await section.getByText('Paste the text').first().waitFor({ state: 'hidden' })
   // The person's click arrives after the companion has closed.
   await page.route('**/control/scanQr', async (route) => {
@@ -264,5 +282,5 @@ test('a companion that goes away during the scan leaves its error in sight', asy
   await section.getByRole('button', { name: 'Scan' }).click()
 
   await section.getByText('This QR code is unknown or has expired.').waitFor()
-  await section.getByText('Nobody shows a QR code at the moment.').waitFor()
+  await section.getByText('Nobody shows a code at the moment.').waitFor()
 })

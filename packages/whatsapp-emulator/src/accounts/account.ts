@@ -31,6 +31,8 @@ export class Account {
   readonly companions = new Map<number, Companion>()
   /** usync names no devices for this number, as for one that is not on WhatsApp. */
   hasNoDevices = false
+  /** Why WhatsApp lets this number link no devices now, if it does not. */
+  linkingRefusal: 'throttled' | 'blocked' | undefined
   /** The customers that bursts let write to this number, so that the next burst continues their sessions. */
   burstCustomers: string[] = []
   #lastCompanionId = 0

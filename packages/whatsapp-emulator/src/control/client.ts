@@ -20,6 +20,7 @@ export function connectEmulator(baseUrl: string): EmulatorClient {
     pendingLinks: () => ask('pendingLinks'),
     announceQr: (announcement) => ask('announceQr', announcement),
     scanQr: (scan) => ask('scanQr', scan),
+    enterPairingCode: (entry) => ask('enterPairingCode', entry),
     sendText: (message) => ask('sendText', message),
     setTyping: (typing) => ask('setTyping', typing),
     markRead: (chat) => ask('markRead', chat),

@@ -11,12 +11,15 @@ const code = z.enum(['401', '428', '440', '503', '515'])
 const base64 = z.base64()
 const target = { phone: phone.exactOptional() }
 
+const validityMs = z.int().min(1).max(3_600_000)
+
 const behaviour = z.strictObject({
   receipts: z.enum(['none', 'delivered', 'read']).exactOptional(),
   readDelayMs: z.int().min(0).max(86_400_000).exactOptional(),
   sendsHistory: z.boolean().exactOptional(),
   asksRetry: z.boolean().exactOptional(),
   keepsBooks: z.boolean().exactOptional(),
+  qrValidityMs: z.strictObject({ first: validityMs, later: validityMs }).exactOptional(),
 })
 
 const fault = z.discriminatedUnion('kind', [
@@ -77,6 +80,9 @@ export const CONTROL_CALLS: Record<keyof EmulatorControl, Call> = {
   pendingLinks: call(nothing, (control) => control.pendingLinks()),
   announceQr: call(z.strictObject({ qr: z.string() }), (control, argument) => control.announceQr(argument)),
   scanQr: call(z.strictObject({ phone, qr: z.string() }), (control, argument) => control.scanQr(argument)),
+  enterPairingCode: call(z.strictObject({ phone, code: z.string() }), (control, argument) =>
+    control.enterPairingCode(argument),
+  ),
   sendText: call(sendText, (control, argument) => control.sendText(argument)),
   setTyping: call(z.strictObject({ from: phone, to: phone, isTyping: z.boolean() }), (control, argument) =>
     control.setTyping(argument),

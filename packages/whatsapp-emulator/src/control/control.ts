@@ -10,7 +10,7 @@
 export interface EmulatorControl {
   info(): Promise<EmulatorInfo>
   phones(): Promise<Phone[]>
-  /** Companions that are showing a QR code now and wait for a phone to scan it. */
+  /** Companions that are showing a QR code or a pairing code now and wait for a phone. */
   pendingLinks(): Promise<PendingLink[]>
   /**
    * Tells the emulator which QR code a companion is displaying, so that it can be picked from `pendingLinks` instead of
@@ -19,9 +19,15 @@ export interface EmulatorControl {
   announceQr(announcement: { qr: string }): Promise<void>
   /**
    * The phone scans the string that the QR code holds. Resolves when the companion has confirmed the link with a valid
-   * device signature. Fails as a phone would: unknown, expired or forged code.
+   * device signature. Fails as a phone would: unknown, expired or forged code, or a number that may link no devices.
    */
   scanQr(scan: { phone: string; qr: string }): Promise<{ jid: string; lid: string }>
+  /**
+   * The phone's owner types the pairing code that a companion shows for this number, with or without its hyphen.
+   * Resolves as `scanQr` does. Fails as a phone would: a wrong code, after which the right one can still be typed; a code
+   * that was asked for another number, has expired, or was replaced; a number that may link no devices.
+   */
+  enterPairingCode(entry: { phone: string; code: string }): Promise<{ jid: string; lid: string }>
   /** A phone writes to another number; linked companions of that number receive it, each with its own Signal session. */
   sendText(message: SendText): Promise<{ id: string }>
   /** `from` is typing to `to`, or has stopped. */
@@ -71,6 +77,8 @@ export interface PendingLink {
   id: string
   /** The string for `scanQr`. Known only when whoever shows the code has announced it (`announceQr`). */
   qr?: string
+  /** The number whose owner may type the pairing code for `enterPairingCode`, when the companion has asked for one. */
+  pairingPhone?: string
   /** What the phone would show under Linked devices, such as `Chrome (Ubuntu)`. */
   platform: string
   since: string
@@ -163,6 +171,11 @@ export interface Behaviour {
   asksRetry: boolean
   /** Keeps the two books; on by default, off for benchmarks with many messages. */
   keepsBooks: boolean
+  /**
+   * How long a companion's first QR code is valid, and each of the five later ones, milliseconds; 60,000 and 20,000 by
+   * default. When a later one's time has passed since the last expired, the server ends the stream.
+   */
+  qrValidityMs: { first: number; later: number }
 }
 
 export interface WireEntry {

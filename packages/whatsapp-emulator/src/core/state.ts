@@ -31,6 +31,7 @@ const DEFAULT_BEHAVIOUR: Behaviour = {
   sendsHistory: true,
   asksRetry: true,
   keepsBooks: true,
+  qrValidityMs: { first: 60_000, later: 20_000 },
 }
 
 export function makeEmulatorState(behaviour: Partial<Behaviour> = {}): EmulatorState {

@@ -7,14 +7,18 @@ export class Timers {
     return this.#isClosed
   }
 
-  /** Runs the task after so many milliseconds, unless the emulator is closed before. */
-  after(delayMs: number, task: () => void): void {
-    if (this.#isClosed) return
+  /** Runs the task after so many milliseconds, unless the emulator is closed before. Returns how to call it off. */
+  after(delayMs: number, task: () => void): () => void {
+    if (this.#isClosed) return () => undefined
     const timer = setTimeout(() => {
       this.#pending.delete(timer)
       task()
     }, delayMs)
     this.#pending.add(timer)
+    return () => {
+      clearTimeout(timer)
+      this.#pending.delete(timer)
+    }
   }
 
   close(): void {

@@ -3,7 +3,17 @@ import type { EmulatorControl } from '../control/control.ts'
 /** What the page asks of the emulator. */
 export type Api = Pick<
   EmulatorControl,
-  'info' | 'phones' | 'pendingLinks' | 'scanQr' | 'sendText' | 'setTyping' | 'markRead' | 'unlink' | 'fault' | 'chats'
+  | 'info'
+  | 'phones'
+  | 'pendingLinks'
+  | 'scanQr'
+  | 'enterPairingCode'
+  | 'sendText'
+  | 'setTyping'
+  | 'markRead'
+  | 'unlink'
+  | 'fault'
+  | 'chats'
 >
 
 /** The emulator over HTTP. Every call rejects with an `Error` whose message can be shown to a person. */
@@ -12,6 +22,7 @@ export const api: Api = {
   phones: () => call('phones'),
   pendingLinks: () => call('pendingLinks'),
   scanQr: (scan) => call('scanQr', scan),
+  enterPairingCode: (entry) => call('enterPairingCode', entry),
   sendText: (message) => call('sendText', message),
   setTyping: (typing) => call('setTyping', typing),
   markRead: (chat) => call('markRead', chat),

@@ -15,7 +15,7 @@ export function createDevices(app: App, phone: string): Screen {
   const empty = element(
     'p',
     { class: 'hint' },
-    'No device is linked. When a companion shows a QR code, it stands under “Waiting to be scanned”: choose this number there and scan it.',
+    'No device is linked. When a companion shows a QR code, it stands under “Waiting to be linked”: choose this number there and scan it.',
   )
   const all = element('button', { type: 'button', class: 'button button-quiet' }, 'Unlink all')
   all.addEventListener('click', () => void unlink())

@@ -3,25 +3,30 @@ import type { App, View } from './app.ts'
 import { element, keyedList, setAttribute, setText } from './dom.ts'
 import { formatTime } from './format.ts'
 import { createNotice } from './notice.ts'
+import { createPairingForm } from './pairing-form.ts'
 import { displayNumber, suggestCompany, suggestCustomer } from './phone-number.ts'
 import { createScanForm, type Scan } from './scan-form.ts'
 
-/** Companions that show a QR code and wait, each with the phone that shall scan it, and a field for any other code. */
+/**
+ * Companions that wait to be linked, each with the phone that shall scan its QR code and, where it has asked for one, a
+ * field for its pairing code; and a field for any other QR code.
+ */
 export function createLinking(app: App): View {
   const list = element('ul', { class: 'pending' })
   const empty = element(
     'p',
     { class: 'hint' },
-    'Nobody shows a QR code at the moment. As soon as a companion asks to be linked, it appears here.',
+    'Nobody shows a code at the moment. As soon as a companion asks to be linked, it appears here.',
   )
   const outcome = createOutcome(app)
-  const scan: Scan = async (code) => {
+  const link = async (phone: string, accept: () => Promise<unknown>): Promise<void> => {
     outcome.clear()
-    await app.api.scanQr(code)
-    outcome.show(code.phone)
+    await accept()
+    outcome.show(phone)
     await app.refresh()
   }
-  const pending = createPendingList(app, list, scan, outcome.fail)
+  const scan: Scan = (code) => link(code.phone, () => app.api.scanQr(code))
+  const pending = createPendingList(app, list, link, outcome.fail)
   const paste = createScanForm({ scan, phone: suggestCompany(app.state.phones, new Set()) })
   paste.askForCode(true)
 
@@ -29,7 +34,7 @@ export function createLinking(app: App): View {
     element: element(
       'section',
       { class: 'card linking', 'aria-labelledby': 'linking-title' },
-      element('h2', { id: 'linking-title' }, 'Waiting to be scanned'),
+      element('h2', { id: 'linking-title' }, 'Waiting to be linked'),
       empty,
       list,
       outcome.element,
@@ -42,49 +47,61 @@ export function createLinking(app: App): View {
   }
 }
 
-/** `onLost` gets the error of a scan whose companion has gone meanwhile, and with it the row where errors stand. */
+type Link = (phone: string, accept: () => Promise<unknown>) => Promise<void>
+
+/** What is remembered of each waiting companion, as long as it waits. */
+interface Waiting {
+  phone: string
+  scanForm: ReturnType<typeof createScanForm>
+  pairingForm: ReturnType<typeof createPairingForm>
+}
+
+/** `onLost` gets the error of a linking whose companion has gone meanwhile, and with it the row where errors stand. */
 function createPendingList(
   app: App,
   list: HTMLElement,
-  scan: Scan,
+  link: Link,
   onLost: (error: unknown) => void,
 ): (links: readonly PendingLink[]) => void {
-  /** What is remembered of each waiting companion, as long as it waits. */
-  const companions = new Map<string, { phone: string; form: ReturnType<typeof createScanForm> }>()
+  const companions = new Map<string, Waiting>()
   const draw = keyedList<PendingLink, HTMLLIElement>(list, {
     key: (link) => link.id,
     create({ id }) {
       const taken = new Set([...companions.values()].map((companion) => companion.phone))
       const phone = suggestCompany(app.state.phones, taken)
       const now = (): PendingLink | undefined => app.state.pendingLinks.find((link) => link.id === id)
-      const form = createScanForm({
-        async scan(code) {
-          try {
-            await scan(code)
-          } catch (error) {
-            await app.refresh()
-            if (now() === undefined) onLost(error)
-            throw error
-          }
-        },
+      const attempt: Link = async (number, accept) => {
+        try {
+          await link(number, accept)
+        } catch (error) {
+          await app.refresh()
+          if (now() === undefined) onLost(error)
+          throw error
+        }
+      }
+      const scanForm = createScanForm({
+        scan: (code) => attempt(code.phone, () => app.api.scanQr(code)),
         phone,
         // The code is renewed all the time: scan the one that is shown now.
         code: () => now()?.qr,
       })
-      companions.set(id, { phone, form })
+      const pairingForm = createPairingForm((entry) => attempt(entry.phone, () => app.api.enterPairingCode(entry)))
+      companions.set(id, { phone, scanForm, pairingForm })
       const platform = element('bdi', { class: 'platform' })
       return element(
         'li',
         { class: 'pending-link' },
         element('p', { class: 'pending-title' }, platform, element('span', { class: 'moment' })),
-        form.element,
+        scanForm.element,
+        pairingForm.element,
       )
     },
-    update(row, link) {
+    update(row, { id, platform: name, since, qr, pairingPhone }) {
       const [platform, moment] = row.querySelectorAll('.platform, .moment')
-      if (platform !== undefined) setText(platform, link.platform === '' ? 'A companion' : link.platform)
-      if (moment !== undefined) setText(moment, `since ${formatTime(link.since)}`)
-      companions.get(link.id)?.form.askForCode(link.qr === undefined)
+      if (platform !== undefined) setText(platform, name === '' ? 'A companion' : name)
+      if (moment !== undefined) setText(moment, `since ${formatTime(since)}`)
+      companions.get(id)?.scanForm.askForCode(qr === undefined)
+      companions.get(id)?.pairingForm.askFor(pairingPhone)
     },
   })
   return (links) => {
@@ -114,7 +131,7 @@ function createOutcome(app: App) {
     fail: (error: unknown): void => notice.fail(error),
     show(phone: string): void {
       linked = phone
-      notice.say(`${displayNumber(phone)} has scanned the code and is linked.`)
+      notice.say(`${displayNumber(phone)} has accepted the code and is linked.`)
       setText(next, 'Write to it as a customer')
       setAttribute(next, 'hidden', false)
     },

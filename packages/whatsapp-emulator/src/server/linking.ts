@@ -16,7 +16,8 @@ import { endStream, failLogin } from './stream-errors.ts'
 
 const REF_COUNT = 6
 const REF_BYTES = 48
-const QR_PREFIX = 'https://wa.me/settings/linked_devices#'
+/** WhatsApp's own limit. */
+const MAX_COMPANIONS = 4
 
 /** A client without an identity connects: it gets references for QR codes and waits for a phone. */
 export function startLinking(
@@ -29,18 +30,28 @@ export function startLinking(
     failLogin(connection, '400')
     return
   }
-  const refs = Array.from({ length: REF_COUNT }, () => `2@${randomBytes(REF_BYTES).toString('base64')}`)
+  const { first, later } = state.behaviour.qrValidityMs
+  const since = performance.now()
+  const refs = Array.from({ length: REF_COUNT }, (_, index) => ({
+    text: `2@${randomBytes(REF_BYTES).toString('base64')}`,
+    expiresAtMs: since + first + index * later,
+  }))
   const request: LinkRequest = {
     id: randomBytes(8).toString('hex'),
     refs,
     registration,
     since: new Date(),
     send: (node) => connection.send(node),
+    // Clients give up by themselves when their last code has expired; the server waits a little longer.
+    stopExpiry: state.timers.after(first + REF_COUNT * later, () => {
+      connection.send({ tag: 'xmlstreamend', attrs: {} })
+      connection.end()
+    }),
   }
   connection.linkRequest = request
   state.linkRequests.add(request)
   state.changes.changed()
-  const content = refs.map((ref) => ({ tag: 'ref', attrs: {}, content: Buffer.from(ref) }))
+  const content = refs.map(({ text }) => ({ tag: 'ref', attrs: {}, content: Buffer.from(text) }))
   connection.send({
     tag: 'iq',
     attrs: { from: SERVER_JID, type: 'set', id: newStanzaId(), xmlns: 'md' },
@@ -51,31 +62,22 @@ export function startLinking(
 export function pendingLinks(state: EmulatorState): PendingLink[] {
   return [...state.linkRequests]
     .filter((request) => !request.confirmation)
-    .map(({ id, qr, registration, since }) => ({
+    .map(({ id, qr, pairingCode, registration, since }) => ({
       id,
       ...(qr !== undefined && { qr }),
+      ...(pairingCode && { pairingPhone: pairingCode.phone }),
       platform: registration.platform,
       since: since.toISOString(),
     }))
 }
 
-/** Throws `ControlError` for a code that no waiting companion can be showing. */
-export function announceQr(state: EmulatorState, qr: string): void {
-  findRequest(state, parseQr(qr)).qr = qr
-  state.changes.changed()
-}
-
-/**
- * The phone accepts the companion that shows this code. Resolves when the companion has signed its identity.
- * Rejects with `ControlError` for a code that is unknown, expired, used or forged, and when the companion refuses.
- */
-export async function scanQr(state: EmulatorState, account: Account, qr: string): Promise<Companion> {
-  const code = parseQr(qr)
-  const request = findRequest(state, code)
-  const { registration } = request
-  if (!registration.noiseKey.equals(code.noiseKey) || !registration.identityKey.equals(code.identityKey))
-    throw new ControlError('This QR code is forged: its keys are not those of the companion that shows it.')
-  return acceptCompanion(request, account, code.advertisedSecret)
+/** Throws `ControlError` with what the phone would say when its owner may not link another device. */
+export function checkMayLink({ linkingRefusal, companions }: Account): void {
+  if (linkingRefusal === 'throttled') throw new ControlError("Can't link new devices at this time. Try again later.")
+  if (linkingRefusal === 'blocked')
+    throw new ControlError('WhatsApp has restricted this account: it cannot link devices.')
+  if (companions.size >= MAX_COMPANIONS)
+    throw new ControlError(`This number has ${MAX_COMPANIONS} linked devices, which is the limit. Unlink one first.`)
 }
 
 /** The companion has answered the phone's acceptance: it is linked if its signature is right. */
@@ -96,14 +98,25 @@ export function confirmLink(state: EmulatorState, connection: Connection, answer
 /** The connection is gone: the codes that it showed are worth nothing any more. */
 export function abandonLinking(state: EmulatorState, request: LinkRequest): void {
   state.linkRequests.remove(request)
+  request.stopExpiry()
+  request.pairingCode?.keyBundle?.reject(
+    new ControlError('The companion refused the link: it closed the connection before the code was checked.'),
+  )
   request.confirmation?.confirmed.reject(
     new ControlError('The companion refused the link: it closed the connection instead of confirming it.'),
   )
   state.changes.changed()
 }
 
-async function acceptCompanion(request: LinkRequest, account: Account, advertisedSecret: Buffer): Promise<Companion> {
-  if (request.confirmation) throw new ControlError('This QR code was scanned already.')
+/**
+ * The phone signs the companion's identity; `advertisedSecret` proves to the companion that the phone saw its code.
+ * Resolves when the companion has signed too, rejects with `ControlError` when it refuses.
+ */
+export async function acceptCompanion(
+  request: LinkRequest,
+  account: Account,
+  advertisedSecret: Buffer,
+): Promise<Companion> {
   const id = account.nextCompanionId()
   const companion = new Companion(account, id, request.registration, true)
   const identity = signIdentity(account, id, companion.identityKey)
@@ -127,28 +140,6 @@ async function acceptCompanion(request: LinkRequest, account: Account, advertise
   })
   await confirmed.promise
   return companion
-}
-
-interface QrCode {
-  ref: string
-  noiseKey: Buffer
-  identityKey: Buffer
-  advertisedSecret: Buffer
-}
-
-function parseQr(qr: string): QrCode {
-  const parts = (qr.startsWith(QR_PREFIX) ? qr.slice(QR_PREFIX.length) : qr).split(',')
-  const [ref, ...keys] = parts
-  const [noiseKey, identityKey, advertisedSecret] = keys.map((key) => Buffer.from(key, 'base64'))
-  if (!ref || !noiseKey || !identityKey || !advertisedSecret)
-    throw new ControlError("This is no QR code of WhatsApp's linked devices: it holds no reference and three keys.")
-  return { ref, noiseKey, identityKey, advertisedSecret }
-}
-
-function findRequest(state: EmulatorState, code: QrCode): LinkRequest {
-  const request = state.linkRequests.findByRef(code.ref)
-  if (!request) throw new ControlError('This QR code is unknown or has expired. Show a new one and scan that.')
-  return request
 }
 
 /** `undefined` when the pre-key is not signed with the identity key. */

@@ -5,6 +5,7 @@ import { type BinaryNode, childrenOf, childrenTagged } from '../wire/nodes.ts'
 import type { Connection } from './connection.ts'
 import { confirmLink } from './linking.ts'
 import { activate } from './login.ts'
+import { answerPairing } from './pairing-codes.ts'
 import { answerBundles, answerPreKeyCount, rotateSignedPreKey, storePreKeys } from './pre-keys.ts'
 import { QueryError } from './query-error.ts'
 import { unlinkCompanion } from './unlinking.ts'
@@ -24,7 +25,7 @@ const MAX_COUNTED_QUERIES = 500
 
 /**
  * Every query that the emulator gives a meaning, by namespace, type and first child. The others get an empty result.
- * Pairing codes (`md/set/link_code_companion_reg`), media (`w:m/set/media_conn`) and groups (`w:g2/…`) belong here too.
+ * Media (`w:m/set/media_conn`) and groups (`w:g2/…`) belong here too.
  */
 const HANDLERS: Record<string, QueryHandler> = {
   'encrypt/get/count': answerPreKeyCount,
@@ -32,6 +33,7 @@ const HANDLERS: Record<string, QueryHandler> = {
   'encrypt/get/key': answerBundles,
   'encrypt/set/registration': storePreKeys,
   'encrypt/set/rotate': rotateSignedPreKey,
+  'md/set/link_code_companion_reg': answerPairing,
   'usync/get/usync': answerUsync,
   'abt/get/props': () => [{ tag: 'props', attrs: { protocol: '1', hash: 'emulator' }, content: [] }],
   'blocklist/get/-': () => [{ tag: 'list', attrs: {}, content: [] }],

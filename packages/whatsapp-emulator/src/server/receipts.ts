@@ -37,6 +37,8 @@ export async function handleReceipt(state: EmulatorState, connection: Connection
 /** A companion confirms that it has a stanza; an error in it says that it cannot use it. */
 export function handleAck(state: EmulatorState, connection: Connection, ack: BinaryNode): void {
   const { companion } = connection
+  // While it is being linked a companion gets one notification, of the typed pairing code, which nobody repeats.
+  if (connection.linkRequest) return
   if (!companion) throw new Error('An ack arrived before the login')
   state.counters.acks++
   const { class: tag = '', id = '', to, type } = ack.attrs

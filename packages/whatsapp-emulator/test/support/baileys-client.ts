@@ -83,6 +83,19 @@ export class BaileysClient implements Disposable {
     return until('Baileys showed a QR code', () => this.qrs.at(-1))
   }
 
+  /** Asks for a pairing code for this number, and returns it and the server's answer. */
+  async pairingCode(phone: string): Promise<{ code: string; answer: BinaryNode }> {
+    await this.qr()
+    const answered = new Promise<BinaryNode>((resolve) => {
+      this.socket.ws.on('frame', (node: BinaryNode) => {
+        const isAnswer = node.tag === 'iq' && (node.attrs['type'] === 'result' || node.attrs['type'] === 'error')
+        if (isAnswer) resolve(node)
+      })
+    })
+    const code = await this.socket.requestPairingCode(phone)
+    return { code, answer: await answered }
+  }
+
   texts(): string[] {
     return this.received.flatMap(({ message }) => textOf(message) ?? [])
   }
