@@ -1,0 +1,88 @@
+import type { Logger } from 'pino'
+import type { ProviderConnection } from '#src/providers/provider.ts'
+
+/**
+ * A state is never a lie: a session that is online was heard within 45 s. Silence of so long, looked for so often, is
+ * followed by a probe that may take so long: 25 + 5 + 10 s, and a margin for a busy process.
+ */
+const SILENT_MS = 25_000
+const LOOK_EVERY_MS = 5_000
+const PROBE_TIMEOUT_MS = 10_000
+
+/** What the monitor needs of a connection. */
+export type WatchedConnection = Pick<ProviderConnection, 'lastHeardAtMs' | 'probe' | 'abandon'>
+
+export interface HealthMonitorOptions {
+  log: Logger
+  /** Sessions with a message that has been in work for too long, milliseconds. */
+  stuckSessions: (olderThanMs: number) => Iterable<string>
+  /** Such a session was found; its connection is being replaced. */
+  onStuck: (sessionId: string) => void
+}
+
+/** Longer than everything that a message's way may take together: looking devices up, encrypting, WhatsApp's answer. */
+const STUCK_MS = 120_000
+
+/**
+ * Watches the sessions that are online in this process: asks those that have fallen silent for a sign of life, and has
+ * a new connection made for those that are dead although their socket is open, and for those whose lane is stuck.
+ */
+export class HealthMonitor implements Disposable {
+  readonly #options: HealthMonitorOptions
+  readonly #connections = new Map<string, WatchedConnection>()
+  /** Being asked now. A connection that ends meanwhile leaves by itself. */
+  readonly #probing = new WeakSet<WatchedConnection>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(options: HealthMonitorOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS)
+    this.#timer.unref()
+  }
+
+  online(sessionId: string, connection: WatchedConnection): void {
+    this.#connections.set(sessionId, connection)
+  }
+
+  offline(sessionId: string): void {
+    this.#connections.delete(sessionId)
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    this.#connections.clear()
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    for (const [sessionId, connection] of this.#connections) {
+      if (nowMs - connection.lastHeardAtMs < SILENT_MS || this.#probing.has(connection)) continue
+      this.#probing.add(connection)
+      void this.#probe(sessionId, connection)
+    }
+    for (const sessionId of this.#options.stuckSessions(STUCK_MS)) {
+      const connection = this.#connections.get(sessionId)
+      if (connection === undefined) continue
+      this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
+      this.#options.onStuck(sessionId)
+      connection.abandon('unresponsive', 'A message was stuck on its way.')
+    }
+  }
+
+  async #probe(sessionId: string, connection: WatchedConnection): Promise<void> {
+    try {
+      await connection.probe(PROBE_TIMEOUT_MS)
+    } catch {
+      // Anything heard since is a sign of life as well. One that has ended is nobody's business any more.
+      const isSilent = performance.now() - connection.lastHeardAtMs >= SILENT_MS
+      if (!isSilent || this.#connections.get(sessionId) !== connection) return
+      this.#options.log.warn({ sessionId }, 'A session has fallen silent; its connection is replaced.')
+      connection.abandon(
+        'unresponsive',
+        `Nothing was heard, and a probe had no answer for ${PROBE_TIMEOUT_MS / 1000} s.`,
+      )
+    } finally {
+      this.#probing.delete(connection)
+    }
+  }
+}
