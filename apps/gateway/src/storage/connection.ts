@@ -1,12 +1,21 @@
 import { Client, type ClientConfig, types } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
+import type { Scope } from './scoped-query.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 const INT8 = 20
 const XID8 = 5069
 
-/** Roles of the migrations: what a connection may do. Without one it is the owner of the tables. */
-export type DatabaseRole = 'frontdesk_worker'
+/** Roles of the migrations: what a statement may do. Without one it is the owner of the tables. */
+type DatabaseRole = 'frontdesk_worker' | 'frontdesk_api'
+
+/** A database as it is reached. */
+export interface Server {
+  /** Holds the password. */
+  readonly url: string
+  /** Through a pooler: what is set for a connection may be lost, or become another client's, with each transaction. */
+  readonly isPooled: boolean
+}
 
 /**
  * How Postgres values become JavaScript's, for every connection. A 64-bit integer is a number: identities, epochs and
@@ -27,23 +36,45 @@ function parseInt8(text: string): number {
   return value
 }
 
-/** What all connections have in common. `settings` are the server's, for this connection. */
-export function connectionConfig(
-  url: string,
-  role?: DatabaseRole,
-  settings: Readonly<Record<string, string>> = {},
-): ClientConfig {
-  const all = { ...(role && { role }), timezone: 'UTC', ...settings }
+/** The server's settings that all statements of ours have in common, those of this role. */
+export const serverSettings = (role: DatabaseRole): Scope => ({ role, timezone: 'UTC' })
+
+/**
+ * What all connections have in common. `settings` are the server's, for this connection, next to `serverSettings`. Poolers
+ * refuse or drop them: there, each transaction brings its own, see `queryInScope`.
+ */
+export function connectionConfig(server: Server | string, role?: DatabaseRole, settings: Scope = {}): ClientConfig {
+  const { url, isPooled } = typeof server === 'string' ? { url: server, isPooled: false } : server
+  const all = isPooled ? {} : { ...(role && serverSettings(role)), ...settings }
   const ours = Object.entries(all).map(([name, value]) => `-c ${name}=${value}`)
   const { connectionString, options } = withoutOptions(url)
+  const together = [...options, ...ours].join(' ')
   return {
     connectionString,
     application_name: 'frontdesk',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    options: [...options, ...ours].join(' '),
+    ...(together !== '' && { options: together }),
     types: customTypes,
+  }
+}
+
+/**
+ * Whether a pooler stands between us and the server: then connections have not the process id that the server knows, since
+ * poolers hand out cancellation keys of their own.
+ * @throws FrontdeskError `database_unreachable`
+ */
+export async function isPooled(url: string): Promise<boolean> {
+  const client = await connect(connectionConfig(url))
+  try {
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    // The driver has it, its types do not.
+    return rows[0]?.pid !== (client as Client & { processID?: number }).processID
+  } catch (error) {
+    throw unreachable(client, error)
+  } finally {
+    await client.end()
   }
 }
 

@@ -1,17 +1,17 @@
-import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type Transaction } from 'kysely'
 import { Client, Pool } from 'pg'
-import { CompanyDialect } from './company-dialect.ts'
-import { connectionConfig, unreachable } from './connection.ts'
+import { connectionConfig, isPooled, type Server, serverSettings, unreachable } from './connection.ts'
 import type { Schema } from './schema-types.ts'
+import { queryInScope, type Scope } from './scoped-query.ts'
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export interface DatabaseOptions {
   maxConnections?: number
 }
 
-/** The pool of one process, under the two roles. */
-export interface Database extends AsyncDisposable {
-  /** For connections of one's own. Holds the password. */
-  readonly url: string
+/** The pool of one process, under the two roles. Its address is for connections of one's own. */
+export interface Database extends Server, AsyncDisposable {
   /** Sees all companies: session hosts, claimers, key ring. Never what serves a company's request. */
   readonly worker: Kysely<Schema>
   /**
@@ -26,8 +26,9 @@ export interface Database extends AsyncDisposable {
  * @throws FrontdeskError `database_unreachable`
  */
 export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
+  const server: Server = { url, isPooled: await isPooled(url) }
   const pool = new Pool({
-    ...connectionConfig(url, 'frontdesk_worker'),
+    ...connectionConfig(server, 'frontdesk_worker'),
     max: options.maxConnections ?? 10,
     idleTimeoutMillis: 30_000,
   })
@@ -35,22 +36,53 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   pool.on('error', () => undefined)
   // One in use has ended: its query fails, and so does the next one. Without a listener the process would end as well.
   pool.on('connect', (client) => client.on('error', () => undefined))
+  const workerPool = server.isPooled ? scopedPool(pool, serverSettings('frontdesk_worker')) : pool
+  const worker = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: workerPool }) })
   try {
-    const client = await pool.connect()
-    client.release()
+    await ensureRole(workerPool)
   } catch (error) {
     await pool.end()
-    const { host, port } = new Client(connectionConfig(url))
+    const { host, port } = new Client(connectionConfig(server))
     throw unreachable({ host, port }, error)
   }
-  const worker = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   return {
-    url,
+    ...server,
     worker,
     async asCompany(companyId, work) {
-      const scoped = new Kysely<Schema>({ dialect: new CompanyDialect(pool, companyId) })
+      if (!UUID.test(companyId)) throw new TypeError('a company id must be a UUID')
+      const scope = { ...serverSettings('frontdesk_api'), 'frontdesk.company': companyId }
+      const scoped = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: scopedPool(pool, scope) }) })
       return await scoped.transaction().execute(work)
     },
-    [Symbol.asyncDispose]: () => worker.destroy(),
+    // Not through Kysely, which leaves alone a pool that it has not used.
+    [Symbol.asyncDispose]: async () => {
+      if (!pool.ending) await pool.end()
+    },
+  }
+}
+
+/** The pool, with each statement outside a transaction, and each transaction, in this scope. */
+const scopedPool = (pool: Pool, scope: Scope): PostgresPool => ({
+  options: {},
+  end: () => Promise.resolve(),
+  async connect(): Promise<PostgresPoolClient> {
+    const client = await pool.connect()
+    return {
+      // Only this form is used: there are no cursors here.
+      query: (text: unknown, values?: unknown) =>
+        queryInScope(client, { text: text as string, values: values as unknown[] }, scope) as never,
+      release: (isBroken) => client.release(isBroken),
+    }
+  },
+})
+
+/** Row-level security holds for this role, and not for the owner as whom we log in. */
+async function ensureRole(pool: PostgresPool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    const { rows } = await client.query<{ role: string }>('select current_user as role', [])
+    if (rows[0]?.role !== 'frontdesk_worker') throw new Error('it does not run statements under the role they ask for')
+  } finally {
+    client.release()
   }
 }

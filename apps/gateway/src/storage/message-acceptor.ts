@@ -1,5 +1,6 @@
 import type { MessageStatus, OutgoingContent } from '@frontdesk/api-contract'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
+import type { Server } from './connection.ts'
 import type { SessionState } from './schema-types.ts'
 import { FlushConnection } from './writer/flush-connection.ts'
 import { isDataError } from './writer/is-data-error.ts'
@@ -131,8 +132,8 @@ select id, created_at, contact_id, null, true, null, null, null from queued`
 export class MessageAcceptor implements AsyncDisposable {
   readonly #connection: FlushConnection
 
-  constructor(url: string) {
-    this.#connection = new FlushConnection(url)
+  constructor(server: Server) {
+    this.#connection = new FlushConnection(server)
   }
 
   /** All or nothing: rejects without a change, or without knowing when the connection broke. Not to be called twice at a time. */

@@ -24,7 +24,7 @@ export async function migrate(url: string, migrations?: readonly Migration[]): P
   const wanted = migrations ?? (await readMigrations())
   const client = await connect(connectionConfig(url))
   try {
-    await client.query('begin')
+    await client.query(`begin; set local timezone to 'UTC'`)
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     await client.query(`
       create table if not exists schema_migration (

@@ -61,7 +61,7 @@ export class Outbox implements AsyncDisposable {
       process: (delivery) => delivery.run(),
       onError: (err) => log.error({ err }, 'A lane of the outbox failed.'),
     })
-    this.#acceptor = options.acceptor ?? new MessageAcceptor(database.url)
+    this.#acceptor = options.acceptor ?? new MessageAcceptor(database)
     this.#batcher = new AcceptBatcher({
       acceptor: this.#acceptor,
       onQueued: (message, acceptance) => this.enqueue(message.sessionId, [queuedMessage(message, acceptance)]),

@@ -1,5 +1,6 @@
 import type { Client, QueryConfig, QueryResult, QueryResultRow } from 'pg'
-import { connect, connectionConfig } from '../connection.ts'
+import { connect, connectionConfig, type Server, serverSettings } from '../connection.ts'
+import { queryInScope } from '../scoped-query.ts'
 
 /** A server that does not answer for so long is given up; the statement is tried again on a new connection. */
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -18,20 +19,24 @@ export const FLUSH_SETTINGS = {
   enable_mergejoin: 'off',
 }
 
-/** The writer's own connection. Made when needed, and again after it broke. */
+const SCOPE = { ...serverSettings('frontdesk_worker'), ...FLUSH_SETTINGS }
+
+/** A connection for one statement after the other that is the same each time. Made when needed, and again after it broke. */
 export class FlushConnection implements AsyncDisposable {
-  readonly #url: string
+  readonly #server: Server
   #client: Client | undefined
 
-  constructor(url: string) {
-    this.#url = url
+  constructor(server: Server) {
+    this.#server = server
   }
 
+  /** Runs the statement, prepared under its name; unnamed through a pooler, where prepared ones are another client's next. */
   async query<Row extends QueryResultRow>(statement: QueryConfig): Promise<QueryResult<Row>> {
     this.#client ??= await connect({
-      ...connectionConfig(this.#url, 'frontdesk_worker', FLUSH_SETTINGS),
+      ...connectionConfig(this.#server, 'frontdesk_worker', FLUSH_SETTINGS),
       query_timeout: RESPONSE_TIMEOUT_MS,
     })
+    if (this.#server.isPooled) return await queryInScope<Row>(this.#client, statement, SCOPE)
     return await this.#client.query<Row>(statement)
   }
 

@@ -57,7 +57,7 @@ export interface WriterOptions {
  * @throws FrontdeskError `database_unreachable`
  */
 export async function startWriter(options: WriterOptions): Promise<Writer> {
-  const connection = new FlushConnection(options.database.url)
+  const connection = new FlushConnection(options.database)
   await connection.query({ text: 'select' })
   return new GroupCommitWriter(options, connection)
 }

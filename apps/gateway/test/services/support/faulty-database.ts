@@ -78,9 +78,10 @@ export function openFaultyDatabase(url: string, fault?: Fault): FaultyDatabase {
   const worker = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }),
   })
-  const acceptor = new MessageAcceptor(url)
+  const acceptor = new MessageAcceptor({ url, isPooled: false })
   return {
     url,
+    isPooled: false,
     acceptor: {
       accept: (messages) =>
         run(
