@@ -30,6 +30,7 @@ export interface Schema {
   sent_plaintext: SentPlaintextTable
   event: EventTable
   audit_entry: AuditEntryTable
+  company_backup: CompanyBackupTable
 }
 
 type Moment = ColumnType<Date, Date, Date>
@@ -42,6 +43,9 @@ interface PlatformTable {
   only_row: Generated<boolean>
   environment: 'whatsapp' | 'emulator'
   master_key_check: Uint8Array
+  former_master_key_check: Uint8Array | null
+  master_key_since: ColumnType<Date, Date | undefined, Date>
+  data_key_version: Generated<number>
   created_at: MomentOfCreation
 }
 
@@ -50,6 +54,11 @@ interface CompanyTable {
   name: string
   settings: ColumnType<Record<string, unknown>, string | undefined, string>
   data_key: Uint8Array
+  former_data_key: Uint8Array | null
+  data_key_number: Generated<number>
+  data_key_since: ColumnType<Date, Date | undefined, Date>
+  data_key_version: Generated<number>
+  data_key_rotation: Generated<'none' | 'resealing' | 'resealed'>
   created_at: MomentOfCreation
 }
 
@@ -253,6 +262,13 @@ interface EventTable {
   subject_id: string | null
   data: ColumnType<Record<string, unknown>, string | undefined, never>
   created_at: MomentOfCreation
+}
+
+interface CompanyBackupTable {
+  company_id: string
+  begun_at: Moment
+  finished_at: Moment | null
+  failures: Generated<number>
 }
 
 interface AuditEntryTable {

@@ -44,7 +44,22 @@ create table company (
   settings jsonb not null default '{}'::jsonb,
   data_key bytea not null,
   created_at timestamp with time zone not null default now(),
+  former_data_key bytea,
+  data_key_number integer not null default 1,
+  data_key_since timestamp with time zone not null default now(),
+  data_key_version bigint not null default 0,
+  data_key_rotation text not null default 'none'::text,
+  constraint company_data_key_rotation_check CHECK ((data_key_rotation = ANY (ARRAY['none'::text, 'resealing'::text, 'resealed'::text]))),
   constraint company_pkey PRIMARY KEY (id)
+);
+
+create table company_backup (
+  company_id uuid not null,
+  begun_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  failures integer not null default 0,
+  constraint company_backup_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint company_backup_pkey PRIMARY KEY (company_id)
 );
 
 create table contact (
@@ -159,6 +174,9 @@ create table platform (
   environment text not null,
   master_key_check bytea not null,
   created_at timestamp with time zone not null default now(),
+  former_master_key_check bytea,
+  master_key_since timestamp with time zone not null default now(),
+  data_key_version bigint not null default 0,
   constraint platform_environment_check CHECK ((environment = ANY (ARRAY['whatsapp'::text, 'emulator'::text]))),
   constraint platform_only_row_check CHECK (only_row),
   constraint platform_pkey PRIMARY KEY (only_row)
@@ -365,6 +383,28 @@ begin
 end
 $function$
 ;
+CREATE OR REPLACE FUNCTION public.require_current_master_key()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  master_key_check bytea;
+begin
+  select platform.master_key_check into master_key_check from platform for share;
+  if sealed_key_number(new.data_key) <> sealed_key_number(master_key_check) then
+    raise exception 'the data key of company % is not wrapped by the current master key', new.id
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  return new;
+end
+$function$
+;
+CREATE OR REPLACE FUNCTION public.sealed_key_number(sealed bytea)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE get_byte(sealed, 0) WHEN 1 THEN 1 ELSE ((get_byte(sealed, 1) * 256) + get_byte(sealed, 2)) END
+;
 
 create role frontdesk_api nologin nosuperuser nobypassrls;
 create role frontdesk_worker nologin nosuperuser nobypassrls;
@@ -373,6 +413,7 @@ alter table alert enable row level security;
 alter table api_key enable row level security;
 alter table audit_entry enable row level security;
 alter table company enable row level security;
+alter table company_backup enable row level security;
 alter table contact enable row level security;
 alter table contact_alias enable row level security;
 alter table event enable row level security;
@@ -399,6 +440,7 @@ create policy company on audit_entry for all to frontdesk_api using ((company_id
 create policy worker on audit_entry for all to frontdesk_worker using (true) with check (true);
 create policy company on company for all to frontdesk_api using ((id = current_company())) with check ((id = current_company()));
 create policy worker on company for all to frontdesk_worker using (true) with check (true);
+create policy worker on company_backup for all to frontdesk_worker using (true) with check (true);
 create policy company on contact for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on contact for all to frontdesk_worker using (true) with check (true);
 create policy company on contact_alias for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -432,6 +474,7 @@ grant delete, insert, select, update on api_key to frontdesk_worker;
 grant insert, select on audit_entry to frontdesk_api;
 grant insert, select on audit_entry to frontdesk_worker;
 grant delete, insert, select, update on company to frontdesk_worker;
+grant delete, insert, select, update on company_backup to frontdesk_worker;
 grant insert, select, update on contact to frontdesk_api;
 grant delete, insert, select, update on contact to frontdesk_worker;
 grant insert, select, update on contact_alias to frontdesk_api;
@@ -444,7 +487,7 @@ grant delete, insert, select, update on linking_attempt to frontdesk_worker;
 grant select on message to frontdesk_api;
 grant delete, insert, select, update on message to frontdesk_worker;
 grant delete, insert, select, update on node to frontdesk_worker;
-grant insert, select on platform to frontdesk_worker;
+grant insert, select, update on platform to frontdesk_worker;
 grant insert, select, update on session to frontdesk_api;
 grant delete, insert, select, update on session to frontdesk_worker;
 grant select on session_activity to frontdesk_api;
@@ -464,3 +507,5 @@ grant update (name, settings) on company to frontdesk_api;
 grant execute on function create_event_partitions(date,date) to frontdesk_worker;
 grant execute on function current_company() to public;
 grant execute on function drop_event_partitions(date) to frontdesk_worker;
+grant execute on function require_current_master_key() to public;
+grant execute on function sealed_key_number(bytea) to public;

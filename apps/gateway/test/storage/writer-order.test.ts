@@ -31,7 +31,7 @@ async function expectPrefix(testDatabase: TestDatabase, session: SessionFixture,
         select value from signal_key where session_id = ${session.sessionId}`.execute(db)
       const sealer = await testDatabase.keyRing.sealerOf(session.companyId)
       const value = keys[0]?.value
-      const plain = value && sealer.open(value, `${session.sessionId}/session/counter`)
+      const plain = value && (await sealer.open(value, `${session.sessionId}/session/counter`))
       return { stored: messages.map(({ text }) => Number(text)), counter: plain ? Number(Buffer.from(plain)) : 0 }
     })
   expect(stored).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1))

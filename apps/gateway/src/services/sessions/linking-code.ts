@@ -1,15 +1,14 @@
 import type { Sealer } from '#src/model/sealing.ts'
+import { linkingCodeContext } from '#src/storage/sealed-columns.ts'
 
 /** What a person does with it: scans the QR code, or types the code on the phone. */
 interface Code {
   qr: string
 }
 
-const contextOf = (sessionId: string): string => `session/${sessionId}/linking-code`
-
 /** A linking code as it is stored while it is shown. */
 export const sealLinkingCode = (sealer: Sealer, sessionId: string, code: Code): Uint8Array =>
-  sealer.seal(Buffer.from(JSON.stringify(code)), contextOf(sessionId))
+  sealer.seal(Buffer.from(JSON.stringify(code)), linkingCodeContext(sessionId))
 
-export const openLinkingCode = (sealer: Sealer, sessionId: string, sealed: Uint8Array): Code =>
-  JSON.parse(Buffer.from(sealer.open(sealed, contextOf(sessionId))).toString()) as Code
+export const openLinkingCode = async (sealer: Sealer, sessionId: string, sealed: Uint8Array): Promise<Code> =>
+  JSON.parse(Buffer.from(await sealer.open(sealed, linkingCodeContext(sessionId))).toString()) as Code

@@ -69,7 +69,7 @@ export class Sessions {
     const { linking_code: sealed, linking_code_expires_at: expiresAt } = await this.#find(companyId, sessionId)
     if (sealed === null || expiresAt === null) throw new FrontdeskError('session_not_linking')
     const sealer = await this.#options.keyRing.sealerOf(companyId)
-    return { ...openLinkingCode(sealer, sessionId, sealed), expiresAt: expiresAt.toISOString() }
+    return { ...(await openLinkingCode(sealer, sessionId, sealed)), expiresAt: expiresAt.toISOString() }
   }
 
   async #want(companyId: string, sessionId: string, desired: DesiredState, { apiKeyId }: Actor): Promise<Session> {

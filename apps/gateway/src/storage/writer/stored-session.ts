@@ -22,12 +22,11 @@ export function storedSession({ worker }: Database, sessionId: string, sealer: S
         where session_id = ${sessionId} and kind = ${KEY_KINDS[kind]} and id = any (${[...asked.keys()]}::text[])`.execute(
         worker,
       )
-      return new Map(
-        rows.map((row) => {
-          const id = asked.get(row.id) ?? row.id
-          return [id, sealer.open(row.value, keyContext(sessionId, kind, id))]
-        }),
-      )
+      const opened = rows.map(async (row): Promise<[string, Uint8Array]> => {
+        const id = asked.get(row.id) ?? row.id
+        return [id, await sealer.open(row.value, keyContext(sessionId, kind, id))]
+      })
+      return new Map(await Promise.all(opened))
     },
     async findPlaintext(ciphertextHash) {
       const { rows } = await sql<{ plaintext: Uint8Array; is_sealed: boolean }>`

@@ -1,0 +1,47 @@
+import { KEY_KINDS, type KeyKind } from '#src/model/session-store.ts'
+import { journalContext, keyContext } from './writer/sealed-changes.ts'
+
+const KIND_NAMES = new Map<number, KeyKind>(
+  Object.entries(KEY_KINDS).map(([name, number]) => [number, name as KeyKind]),
+)
+
+/** A column whose values are sealed with the company's data key, and what binds each of them to its place. */
+export interface SealedColumn {
+  table: string
+  column: string
+  /** The column that holds the session's id. */
+  session: 'id' | 'session_id'
+  /** The columns that the context is made of, besides the session. */
+  parts: readonly string[]
+  contextOf(sessionId: string, parts: Readonly<Record<string, unknown>>): string
+}
+
+export const linkingCodeContext = (sessionId: string): string => `session/${sessionId}/linking-code`
+
+export const proxyContext = (sessionId: string): string => `session/${sessionId}/proxy`
+
+/** All of them. What a data key has sealed anywhere else would be lost when the key is rotated. */
+export const SEALED_COLUMNS: readonly SealedColumn[] = [
+  {
+    table: 'signal_key',
+    column: 'value',
+    session: 'session_id',
+    parts: ['kind', 'id'],
+    contextOf: (sessionId, { kind, id }) => keyContext(sessionId, kindName(Number(kind)), String(id)),
+  },
+  {
+    table: 'journal',
+    column: 'plaintext',
+    session: 'session_id',
+    parts: ['ciphertext_hash'],
+    contextOf: (sessionId, { ciphertext_hash }) => journalContext(sessionId, ciphertext_hash as Uint8Array),
+  },
+  { table: 'session', column: 'linking_code', session: 'id', parts: [], contextOf: linkingCodeContext },
+  { table: 'session', column: 'proxy', session: 'id', parts: [], contextOf: proxyContext },
+]
+
+function kindName(number: number): KeyKind {
+  const name = KIND_NAMES.get(number)
+  if (name === undefined) throw new Error(`there is no kind of key with number ${number}`)
+  return name
+}
