@@ -3,6 +3,7 @@ import type { Config } from '#src/config.ts'
 import type { Logger } from '#src/log.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import { Alerts } from '#src/services/alerts/alerts.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { Inbox } from '#src/services/inbox/inbox.ts'
@@ -12,6 +13,8 @@ import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { loadMasterKey } from '#src/services/security/master-key.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { ActivityRecorder } from '#src/services/sessions/activity-recorder.ts'
+import { HealthMonitor } from '#src/services/sessions/health-monitor.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
 import { type Database, openDatabase } from '#src/storage/database.ts'
@@ -47,13 +50,22 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   const database = starting.use(await openDatabase(databaseUrl))
   const { masterKey, generatedFile } = await loadMasterKey(config.secrets, () => isClaimed(database))
   const keyRing = await openKeyRing(database, masterKey, config.environment)
-  starting.use(await startMaintenance(database, log))
+  const alerts = starting.use(new Alerts({ database, log }))
+  starting.use(await startMaintenance({ database, alerts, log }))
   const writer = starting.use(await startWriter({ database, log }))
 
   const provider = createBaileysProvider({ logger: log, ...(config.emulator && { emulator: config.emulator }) })
   const urlGuard = starting.use(createOutgoingUrlGuard(config.allowedHosts))
   const outbox = starting.use(new Outbox({ database, log }))
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
+  const activity = starting.use(new ActivityRecorder({ database, log }))
+  const health = starting.use(
+    new HealthMonitor({
+      log,
+      stuckSessions: (olderThanMs) => outbox.stuckSessions(olderThanMs),
+      onStuck: ({ companyId, sessionId }) => alerts.raise({ kind: 'session_stuck', companyId, sessionId }),
+    }),
+  )
   const { waVersion, ...sessionSettings } = config.sessions
   const sessionHost = starting.use(
     new SessionHost({
@@ -62,9 +74,16 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
       // The way of a message: what is committed goes to the inbox, its answer to the outbox, from there to the session.
       listener: {
         owned: (session) => inbox.owned(session),
-        online: (session, connection) => outbox.online(session, connection),
-        offline: (sessionId) => outbox.offline(sessionId),
+        online: (session, connection) => {
+          health.online(session.lease, connection)
+          outbox.online(session, connection)
+        },
+        offline: (sessionId) => {
+          health.offline(sessionId)
+          outbox.offline(sessionId)
+        },
         typing: () => undefined,
+        phoneSeen: ({ lease }, at) => activity.phoneSeen(lease, at),
         released: (sessionId) => {
           inbox.released(sessionId)
           outbox.released(sessionId)
@@ -73,6 +92,7 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
     }),
   )
   writer.onCommitted((batch) => {
+    activity.committed(batch)
     for (const { sessionId, messages } of batch) if (messages.length > 0) inbox.receive(sessionId, messages)
   })
 
@@ -87,6 +107,7 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
       ...{ apiKeys, companies, sessions, outbox },
       messages: new MessageReader(database),
       events: new EventFeed(database),
+      alerts,
       health: { check: () => checkHealth(database, writer) },
     },
     { log, maxBodyBytes: config.http.maxBodyBytes },

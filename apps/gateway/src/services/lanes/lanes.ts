@@ -16,7 +16,8 @@ interface Lane<Item> {
   group: Group<Item>
   key: string
   items: Item[]
-  isBusy: boolean
+  /** When its first item was taken into work, `performance.now()` milliseconds; undefined when none is. */
+  busySinceMs: number | undefined
   timer: NodeJS.Timeout | undefined
 }
 
@@ -55,6 +56,19 @@ export class Lanes<Item> {
     return this.#groups.get(group)?.lanes.size ?? 0
   }
 
+  /** The groups that have had an item in work for longer than so many milliseconds. */
+  *stuckGroups(olderThanMs: number): Generator<string> {
+    const before = performance.now() - olderThanMs
+    for (const { name, running, lanes } of this.#groups.values()) {
+      if (running === 0) continue
+      for (const { busySinceMs } of lanes.values()) {
+        if (busySinceMs === undefined || busySinceMs > before) continue
+        yield name
+        break
+      }
+    }
+  }
+
   /** Puts an item at the end of its lane. */
   add(groupName: string, key: string, item: Item): void {
     const lane = this.#laneOf(groupName, key)
@@ -69,7 +83,7 @@ export class Lanes<Item> {
     if (group === undefined) return
     for (const lane of group.lanes.values()) {
       // The first item of a busy lane is in work; it leaves the lane by itself.
-      lane.items = lane.items.filter((item, index) => (lane.isBusy && index === 0) || !matches(item))
+      lane.items = lane.items.filter((item, index) => (lane.busySinceMs !== undefined && index === 0) || !matches(item))
       if (lane.items.length === 0) this.#remove(lane)
     }
     this.#settle()
@@ -100,7 +114,7 @@ export class Lanes<Item> {
     }
     let lane = group.lanes.get(key)
     if (lane === undefined) {
-      lane = { group, key, items: [], isBusy: false, timer: undefined }
+      lane = { group, key, items: [], busySinceMs: undefined, timer: undefined }
       group.lanes.set(key, lane)
     }
     return lane
@@ -116,7 +130,7 @@ export class Lanes<Item> {
   }
 
   #offer(lane: Lane<Item>): void {
-    if (lane.isBusy || lane.timer !== undefined) return
+    if (lane.busySinceMs !== undefined || lane.timer !== undefined) return
     lane.group.ready.add(lane)
     this.#offerGroup(lane.group)
   }
@@ -141,7 +155,7 @@ export class Lanes<Item> {
   #start(lane: Lane<Item>): void {
     const [item] = lane.items
     if (item === undefined) return
-    lane.isBusy = true
+    lane.busySinceMs = performance.now()
     lane.group.running += 1
     this.#running += 1
     void this.#work(item).then((outcome) => this.#finish(lane, outcome))
@@ -159,7 +173,7 @@ export class Lanes<Item> {
   }
 
   #finish(lane: Lane<Item>, outcome: LaneOutcome): void {
-    lane.isBusy = false
+    lane.busySinceMs = undefined
     lane.group.running -= 1
     this.#running -= 1
     if (outcome === 'done') {

@@ -128,6 +128,11 @@ export class Outbox implements AsyncDisposable {
     this.#sessions.get(sessionId)?.refresh()
   }
 
+  /** Sessions with a message that has been on its way for longer than so many milliseconds. */
+  stuckSessions(olderThanMs: number): Iterable<string> {
+    return this.#lanes.stuckGroups(olderThanMs)
+  }
+
   /** Waits for what is on its way; what is undone waits in the database. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sweep[Symbol.asyncDispose]()

@@ -9,6 +9,11 @@ const SILENT_MS = 25_000
 const LOOK_EVERY_MS = 5_000
 const PROBE_TIMEOUT_MS = 10_000
 
+export interface WatchedSession {
+  sessionId: string
+  companyId: string
+}
+
 /** What the monitor needs of a connection. */
 export type WatchedConnection = Pick<ProviderConnection, 'lastHeardAtMs' | 'probe' | 'abandon'>
 
@@ -17,7 +22,7 @@ export interface HealthMonitorOptions {
   /** Sessions with a message that has been in work for too long, milliseconds. */
   stuckSessions: (olderThanMs: number) => Iterable<string>
   /** Such a session was found; its connection is being replaced. */
-  onStuck: (sessionId: string) => void
+  onStuck: (session: WatchedSession) => void
 }
 
 /** Longer than everything that a message's way may take together: looking devices up, encrypting, WhatsApp's answer. */
@@ -29,7 +34,7 @@ const STUCK_MS = 120_000
  */
 export class HealthMonitor implements Disposable {
   readonly #options: HealthMonitorOptions
-  readonly #connections = new Map<string, WatchedConnection>()
+  readonly #connections = new Map<string, { session: WatchedSession; connection: WatchedConnection }>()
   /** Being asked now. A connection that ends meanwhile leaves by itself. */
   readonly #probing = new WeakSet<WatchedConnection>()
   readonly #timer: NodeJS.Timeout
@@ -40,8 +45,8 @@ export class HealthMonitor implements Disposable {
     this.#timer.unref()
   }
 
-  online(sessionId: string, connection: WatchedConnection): void {
-    this.#connections.set(sessionId, connection)
+  online(session: WatchedSession, connection: WatchedConnection): void {
+    this.#connections.set(session.sessionId, { session, connection })
   }
 
   offline(sessionId: string): void {
@@ -55,17 +60,17 @@ export class HealthMonitor implements Disposable {
 
   #look(): void {
     const nowMs = performance.now()
-    for (const [sessionId, connection] of this.#connections) {
+    for (const [sessionId, { connection }] of this.#connections) {
       if (nowMs - connection.lastHeardAtMs < SILENT_MS || this.#probing.has(connection)) continue
       this.#probing.add(connection)
       void this.#probe(sessionId, connection)
     }
     for (const sessionId of this.#options.stuckSessions(STUCK_MS)) {
-      const connection = this.#connections.get(sessionId)
-      if (connection === undefined) continue
+      const watched = this.#connections.get(sessionId)
+      if (watched === undefined) continue
       this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
-      this.#options.onStuck(sessionId)
-      connection.abandon('unresponsive', 'A message was stuck on its way.')
+      this.#options.onStuck(watched.session)
+      watched.connection.abandon('unresponsive', 'A message was stuck on its way.')
     }
   }
 
@@ -75,7 +80,7 @@ export class HealthMonitor implements Disposable {
     } catch {
       // Anything heard since is a sign of life as well. One that has ended is nobody's business any more.
       const isSilent = performance.now() - connection.lastHeardAtMs >= SILENT_MS
-      if (!isSilent || this.#connections.get(sessionId) !== connection) return
+      if (!isSilent || this.#connections.get(sessionId)?.connection !== connection) return
       this.#options.log.warn({ sessionId }, 'A session has fallen silent; its connection is replaced.')
       connection.abandon(
         'unresponsive',

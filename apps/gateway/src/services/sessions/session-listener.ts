@@ -15,6 +15,8 @@ export interface SessionListener {
   online(session: RunningSession, connection: ProviderConnection): void
   offline(sessionId: string): void
   typing(sessionId: string, contactId: string, isTyping: boolean): void
+  /** The linked phone itself has given a sign of life. */
+  phoneSeen(session: RunningSession, at: Date): void
   /** This process owns the session no longer. */
   released(sessionId: string): void
 }

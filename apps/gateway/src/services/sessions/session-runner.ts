@@ -185,7 +185,7 @@ export class SessionRunner {
           this.#record(lease, { kind: 'online' }, { account: stored(account) })
           listener.online({ lease, store }, connection)
         },
-        phoneSeen: () => undefined,
+        phoneSeen: (at) => listener.phoneSeen({ lease, store }, at),
         typing: (contactId, isTyping) => listener.typing(sessionId, contactId, isTyping),
         closed: (reason, detail) => {
           log.info({ sessionId, reason, detail }, 'A connection has ended.')

@@ -18,6 +18,7 @@ import { fieldErrors, RequestError } from './http-error.ts'
 import { serveLandingPage } from './landing-page.ts'
 import { answerClientError, answerProblems, sendProblem } from './problems.ts'
 import { logRequests } from './request-log.ts'
+import { alertRoutes } from './routes/alerts.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
 import { companyRoutes } from './routes/company.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -101,6 +102,7 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     sessionRoutes(server, services)
     messageRoutes(server, services)
     eventRoutes(server, services)
+    alertRoutes(server, services)
   })
   return server
 }

@@ -1,5 +1,7 @@
 import type {
   AcceptedMessage,
+  Alert,
+  AlertQuery,
   ApiKey,
   Company,
   CreateApiKey,
@@ -25,6 +27,7 @@ export interface HttpServices {
   outbox: Outbox
   messages: MessageReader
   events: EventFeed
+  alerts: AlertList
   health: Health
 }
 
@@ -81,6 +84,11 @@ interface EventFeed {
     companyId: string,
     query: { after?: string | undefined; limit: number; types?: readonly string[] | undefined },
   ): Promise<EventList>
+}
+
+interface AlertList {
+  list(companyId: string, query: AlertQuery): Promise<List<Alert>>
+  listAll(query: AlertQuery): Promise<List<Alert>>
 }
 
 interface Health {

@@ -151,3 +151,14 @@ test('an item that fails is reported and the lane goes on', async () => {
   expect(errors).toEqual([new Error('broken')])
   expect(numbers()).toEqual([1, 2])
 })
+
+test('a group whose item is in work for too long is told, while it lasts', async () => {
+  const { lanes, add, finish } = setUp()
+  add('a', 'x')
+  add('b', 'x')
+  await settle()
+  expect([...lanes.stuckGroups(60_000)]).toEqual([])
+  expect([...lanes.stuckGroups(0)].toSorted()).toEqual(['a', 'b'])
+  await finish(1)
+  expect([...lanes.stuckGroups(0)]).toEqual(['b'])
+})

@@ -1,9 +1,14 @@
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { HealthMonitor, type WatchedConnection } from '#src/services/sessions/health-monitor.ts'
+import {
+  HealthMonitor,
+  type HealthMonitorOptions,
+  type WatchedConnection,
+} from '#src/services/sessions/health-monitor.ts'
 
 const SECOND = 1000
+const A = { sessionId: 'a', companyId: 'c' }
 const HOUR = 3600 * SECOND
 
 beforeEach(() => {
@@ -38,14 +43,14 @@ class ScriptedConnection implements WatchedConnection {
   }
 }
 
-const start = (stuck: () => string[] = () => [], onStuck: (sessionId: string) => void = () => undefined) =>
+const start = (stuck: () => string[] = () => [], onStuck: HealthMonitorOptions['onStuck'] = () => undefined) =>
   new HealthMonitor({ log: pino({ level: 'silent' }), stuckSessions: stuck, onStuck })
 
 describe('a session that is online', () => {
   test('is left alone while it is heard, and asked when it has fallen silent', async () => {
     using monitor = start()
     const connection = new ScriptedConnection()
-    monitor.online('a', connection)
+    monitor.online(A, connection)
     for (let n = 0; n < 60; n++) {
       await vi.advanceTimersByTimeAsync(SECOND)
       connection.lastHeardAtMs = performance.now()
@@ -62,7 +67,7 @@ describe('a session that is online', () => {
         using monitor = start()
         const connection = new ScriptedConnection()
         await vi.advanceTimersByTimeAsync(silentAfterMs)
-        monitor.online('a', connection)
+        monitor.online(A, connection)
         connection.lastHeardAtMs = performance.now()
         connection.answers = false
         await vi.advanceTimersByTimeAsync(60 * SECOND)
@@ -78,7 +83,7 @@ describe('a session that is online', () => {
     using monitor = start()
     const connection = new ScriptedConnection()
     connection.answers = false
-    monitor.online('a', connection)
+    monitor.online(A, connection)
     await vi.advanceTimersByTimeAsync(31 * SECOND)
     connection.lastHeardAtMs = performance.now()
     await vi.advanceTimersByTimeAsync(15 * SECOND)
@@ -90,10 +95,10 @@ describe('a session that is online', () => {
     using monitor = start()
     const [first, second] = [new ScriptedConnection(), new ScriptedConnection()]
     first.answers = false
-    monitor.online('a', first)
+    monitor.online(A, first)
     await vi.advanceTimersByTimeAsync(31 * SECOND)
     monitor.offline('a')
-    monitor.online('a', second)
+    monitor.online(A, second)
     await vi.advanceTimersByTimeAsync(60 * SECOND)
     expect(first.abandonedAtMs).toBeUndefined()
     expect(second.probes).toBeGreaterThan(0)
@@ -104,13 +109,13 @@ describe('a session that is online', () => {
     let stuck = ['a', 'elsewhere']
     using monitor = start(
       () => stuck,
-      (sessionId) => {
+      ({ sessionId }) => {
         told.push(sessionId)
         stuck = []
       },
     )
     const connection = new ScriptedConnection()
-    monitor.online('a', connection)
+    monitor.online(A, connection)
     await vi.advanceTimersByTimeAsync(6 * SECOND)
     expect(told).toEqual(['a'])
     expect(connection.abandonedAtMs).toBeDefined()
@@ -143,7 +148,7 @@ test('twelve hours of sessions that come, fall silent and go leave no timer and 
         const next = new ScriptedConnection()
         next.answers = random() > 0.05
         online.set(session, next)
-        monitor.online(`${session}`, next)
+        monitor.online({ sessionId: `${session}`, companyId: 'c' }, next)
       } else if (connection.abandonedAtMs !== undefined) {
         abandoned += 1
         end(session, connection)

@@ -34,6 +34,7 @@ async function run({ databaseUrl, masterKey, emulator }: CrashChildOptions): Pro
       online: ({ lease }) => process.send?.({ online: lease.sessionId }),
       offline: () => undefined,
       typing: () => undefined,
+      phoneSeen: () => undefined,
       released: () => undefined,
     },
   })

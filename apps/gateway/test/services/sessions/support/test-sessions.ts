@@ -44,6 +44,9 @@ export class RecordedSessions implements SessionListener {
   typing(sessionId: string): void {
     this.#note(sessionId, 'typing')
   }
+  phoneSeen(): void {
+    // Too often, and at no certain moment, to be compared.
+  }
   released(sessionId: string): void {
     this.#note(sessionId, 'released')
   }
@@ -75,7 +78,7 @@ export class TestSessions implements AsyncDisposable {
     const log = pino({ level: 'silent' })
     const writer = await startWriter({ database, log })
     const listener = new RecordedSessions()
-    const provider = createBaileysProvider({ emulator, ackTimeoutMs: 2000 })
+    const provider = createBaileysProvider({ emulator, timeouts: { ackMs: 2000 } })
     const host = new SessionHost({
       ...{ database, writer, keyRing, provider, listener, log },
       settings: { ...SETTINGS, ...settings },

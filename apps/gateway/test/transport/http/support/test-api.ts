@@ -1,4 +1,5 @@
 import { createLog } from '#src/log.ts'
+import { Alerts } from '#src/services/alerts/alerts.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
@@ -62,6 +63,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
   const lines: string[] = []
   const log = createLog({ level: 'trace', to: { write: (line) => lines.push(line) } })
   const health: Record<string, boolean> = { database: true }
+  const alerts = new Alerts({ database: database.database, log })
   const outbox = new Outbox({ database: database.database, log })
   const server = createHttpServer(
     {
@@ -71,6 +73,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       outbox,
       messages: new MessageReader(database.database),
       events: new EventFeed(database.database),
+      alerts,
       health: { check: async () => health },
     },
     { log, maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES },
@@ -115,6 +118,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await server.close()
+      await alerts[Symbol.asyncDispose]()
       await outbox[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()
     },
