@@ -23,6 +23,10 @@ export interface Config {
     keepAliveIntervalMs: number
     qrTimeoutMs: number
     maxQrAttempts: number
+    usePairingCode: boolean
+    deviceName: string
+    /** How often a company may begin to link in an hour. */
+    linkingAttemptsPerHour: number
     /** WhatsApp Web's version, when it must differ from the provider's own. */
     waVersion: string | undefined
   }
@@ -135,6 +139,9 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
       keepAliveIntervalMs: required(values.keepAliveIntervalMs),
       qrTimeoutMs: required(values.qrTimeoutMs),
       maxQrAttempts: required(values.maxQrAttempts),
+      usePairingCode: required(values.usePairingCode),
+      deviceName: required(values.deviceName),
+      linkingAttemptsPerHour: required(values.linkingAttemptsPerHour),
       waVersion: values.waVersion,
     },
     secrets: {

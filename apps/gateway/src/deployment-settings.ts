@@ -43,6 +43,8 @@ const masterKey = z.string().transform((value, context) => {
   return key
 })
 
+const yesOrNo = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((value) => value === 'true')
+
 const hostList = z
   .string()
   .transform((value) =>
@@ -158,6 +160,25 @@ export const settings = {
     schema: wholeNumber(1, 100),
     default: '3',
     about: 'QR codes shown before linking ends and has to be started again.',
+  }),
+  usePairingCode: setting({
+    name: 'FRONTDESK_USE_PAIRING_CODE',
+    schema: yesOrNo,
+    default: 'false',
+    about:
+      'Whether a session whose number is known is linked by pairing code at once, instead of after the QR codes have expired: true or false.',
+  }),
+  linkingAttemptsPerHour: setting({
+    name: 'FRONTDESK_LINKING_ATTEMPTS_PER_HOUR',
+    schema: wholeNumber(1, 10_000),
+    default: '20',
+    about: 'How often a company may begin to link a phone in an hour. WhatsApp blocks numbers that try too often.',
+  }),
+  deviceName: setting({
+    name: 'FRONTDESK_DEVICE_NAME',
+    schema: z.string().trim().min(1, 'must have a letter').max(50, 'must have at most 50 characters'),
+    default: 'Frontdesk',
+    about: 'How sessions are named on the phone, under Linked devices.',
   }),
   waVersion: setting({
     name: 'FRONTDESK_WA_VERSION',

@@ -1,5 +1,6 @@
 export * from './alert.ts'
 export * from './api-key.ts'
+export * from './bulk-operation.ts'
 export { id as resourceId } from './common.ts'
 export * from './company.ts'
 export * from './event.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { textContent } from './message.ts'
+import { sessionSettings } from './session.ts'
 
 /** The text of an answer: what a text message can hold. */
 const answerText = textContent.shape.text
@@ -109,6 +110,7 @@ export const companySettings = z
   .strictObject({
     batching: batching.optional(),
     responder: responderSettings.optional().describe('Who answers customers. Nobody unless told.'),
+    sessions: sessionSettings.optional().describe("For all of the company's sessions; a session's own go first."),
   })
   .meta({
     id: 'CompanySettings',

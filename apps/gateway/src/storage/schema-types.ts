@@ -1,5 +1,7 @@
 import type {
   AlertKind,
+  BulkAction,
+  BulkFailure,
   MessageContent,
   MessageDirection,
   MessageOrigin,
@@ -31,6 +33,7 @@ export interface Schema {
   event: EventTable
   audit_entry: AuditEntryTable
   company_backup: CompanyBackupTable
+  bulk_operation: BulkOperationTable
 }
 
 type Moment = ColumnType<Date, Date, Date>
@@ -46,6 +49,7 @@ interface PlatformTable {
   former_master_key_check: Uint8Array | null
   master_key_since: ColumnType<Date, Date | undefined, Date>
   data_key_version: Generated<number>
+  wa_version: string | null
   created_at: MomentOfCreation
 }
 
@@ -103,7 +107,7 @@ interface SessionTable {
   linked_at: Moment | null
   phone: string | null
   lid: string | null
-  settings: Generated<Json<SessionSettings>>
+  settings: ColumnType<SessionSettings, string | undefined, string>
   proxy: Uint8Array | null
   next_attempt_at: Moment | null
   attempts: Generated<number>
@@ -120,7 +124,7 @@ interface SessionCommandTable {
   company_id: string
   session_id: string
   kind: SessionCommandKind
-  parameters: Generated<Json<Record<string, unknown>>>
+  parameters: ColumnType<Record<string, unknown>, string | undefined, never>
   state: Generated<'waiting' | 'done' | 'failed'>
   error_code: string | null
   created_at: MomentOfCreation
@@ -269,6 +273,20 @@ interface CompanyBackupTable {
   begun_at: Moment
   finished_at: Moment | null
   failures: Generated<number>
+}
+
+interface BulkOperationTable {
+  id: string
+  company_id: string | null
+  api_key_id: string | null
+  action: BulkAction
+  session_ids: string[]
+  done: Generated<number>
+  failed: Generated<number>
+  failures: ColumnType<BulkFailure[], string | undefined, string>
+  created_at: MomentOfCreation
+  next_step_at: ColumnType<Date, Date | undefined, Date>
+  finished_at: Moment | null
 }
 
 interface AuditEntryTable {

@@ -38,6 +38,23 @@ create table audit_entry (
   constraint audit_entry_pkey PRIMARY KEY (id)
 );
 
+create table bulk_operation (
+  id uuid not null,
+  company_id uuid,
+  api_key_id uuid,
+  action text not null,
+  session_ids uuid[] not null,
+  done integer not null default 0,
+  failed integer not null default 0,
+  failures jsonb not null default '[]'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  next_step_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint bulk_operation_action_check CHECK ((action = ANY (ARRAY['start'::text, 'pause'::text, 'restart'::text, 'logout'::text, 'delete'::text]))),
+  constraint bulk_operation_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint bulk_operation_pkey PRIMARY KEY (id)
+);
+
 create table company (
   id uuid not null,
   name text not null,
@@ -177,6 +194,7 @@ create table platform (
   former_master_key_check bytea,
   master_key_since timestamp with time zone not null default now(),
   data_key_version bigint not null default 0,
+  wa_version text,
   constraint platform_environment_check CHECK ((environment = ANY (ARRAY['whatsapp'::text, 'emulator'::text]))),
   constraint platform_only_row_check CHECK (only_row),
   constraint platform_pkey PRIMARY KEY (only_row)
@@ -188,6 +206,17 @@ create table schema_migration (
   checksum text not null,
   applied_at timestamp with time zone not null default now(),
   constraint schema_migration_pkey PRIMARY KEY (version)
+);
+
+create table sent_plaintext (
+  session_id uuid not null,
+  whatsapp_id text not null,
+  recipient text not null,
+  plaintext bytea not null,
+  requests jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  constraint sent_plaintext_pkey PRIMARY KEY (session_id, whatsapp_id),
+  constraint sent_plaintext_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
 
 create table session (
@@ -296,6 +325,7 @@ create table turn (
 );
 
 
+alter table sent_plaintext alter column plaintext set storage external;
 alter table signal_key alter column value set storage external;
 
 CREATE INDEX alert_company ON public.alert USING btree (company_id, id);
@@ -303,6 +333,9 @@ CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, 
 CREATE INDEX alert_session ON public.alert USING btree (session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
 CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
+CREATE INDEX bulk_operation_age ON public.bulk_operation USING btree (created_at);
+CREATE INDEX bulk_operation_company ON public.bulk_operation USING btree (company_id);
+CREATE INDEX bulk_operation_open ON public.bulk_operation USING btree (next_step_at) WHERE (finished_at IS NULL);
 CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
 CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
@@ -315,9 +348,11 @@ CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphe
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX message_pending ON public.message USING btree (id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
+CREATE INDEX sent_plaintext_age ON public.sent_plaintext USING brin (created_at);
 CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
 CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
 CREATE INDEX session_desired ON public.session USING btree (desired, id) WHERE (deleted_at IS NULL);
@@ -412,6 +447,7 @@ create role frontdesk_worker nologin nosuperuser nobypassrls;
 alter table alert enable row level security;
 alter table api_key enable row level security;
 alter table audit_entry enable row level security;
+alter table bulk_operation enable row level security;
 alter table company enable row level security;
 alter table company_backup enable row level security;
 alter table contact enable row level security;
@@ -424,6 +460,7 @@ alter table message enable row level security;
 alter table node enable row level security;
 alter table platform enable row level security;
 alter table schema_migration enable row level security;
+alter table sent_plaintext enable row level security;
 alter table session enable row level security;
 alter table session_activity enable row level security;
 alter table session_command enable row level security;
@@ -438,6 +475,8 @@ create policy company on api_key for all to frontdesk_api using ((company_id = c
 create policy worker on api_key for all to frontdesk_worker using (true) with check (true);
 create policy company on audit_entry for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on audit_entry for all to frontdesk_worker using (true) with check (true);
+create policy company on bulk_operation for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on bulk_operation for all to frontdesk_worker using (true) with check (true);
 create policy company on company for all to frontdesk_api using ((id = current_company())) with check ((id = current_company()));
 create policy worker on company for all to frontdesk_worker using (true) with check (true);
 create policy worker on company_backup for all to frontdesk_worker using (true) with check (true);
@@ -454,6 +493,7 @@ create policy company on message for all to frontdesk_api using ((company_id = c
 create policy worker on message for all to frontdesk_worker using (true) with check (true);
 create policy worker on node for all to frontdesk_worker using (true) with check (true);
 create policy worker on platform for all to frontdesk_worker using (true) with check (true);
+create policy worker on sent_plaintext for all to frontdesk_worker using (true) with check (true);
 create policy company on session for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on session for all to frontdesk_worker using (true) with check (true);
 create policy company on session_activity for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -473,6 +513,8 @@ grant insert, select, update on api_key to frontdesk_api;
 grant delete, insert, select, update on api_key to frontdesk_worker;
 grant insert, select on audit_entry to frontdesk_api;
 grant insert, select on audit_entry to frontdesk_worker;
+grant insert, select on bulk_operation to frontdesk_api;
+grant delete, insert, select, update on bulk_operation to frontdesk_worker;
 grant delete, insert, select, update on company to frontdesk_worker;
 grant delete, insert, select, update on company_backup to frontdesk_worker;
 grant insert, select, update on contact to frontdesk_api;
@@ -488,6 +530,7 @@ grant select on message to frontdesk_api;
 grant delete, insert, select, update on message to frontdesk_worker;
 grant delete, insert, select, update on node to frontdesk_worker;
 grant insert, select, update on platform to frontdesk_worker;
+grant delete, insert, select, update on sent_plaintext to frontdesk_worker;
 grant insert, select, update on session to frontdesk_api;
 grant delete, insert, select, update on session to frontdesk_worker;
 grant select on session_activity to frontdesk_api;
