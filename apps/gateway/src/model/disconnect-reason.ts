@@ -30,7 +30,7 @@ export type DisconnectReason =
   | 'replaced'
   /** The phone unlinked this device (401). */
   | 'logged_out'
-  /** WhatsApp has banned the number (403). */
+  /** WhatsApp has banned or locked the number (403, 406). */
   | 'forbidden'
   /** WhatsApp has banned the number for a while (402); it may say until when. */
   | 'temporarily_banned'

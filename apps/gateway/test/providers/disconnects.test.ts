@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Emulator, type Fault, startEmulator } from 'whatsapp-emulator'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { StoreError } from '#src/model/store-error.ts'
+import { UnreadableError } from '#src/model/unreadable-error.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
-import { disconnectReasonOf } from '#src/providers/baileys/disconnect-reasons.ts'
+import { endingOf, endingOfHttp } from '#src/providers/baileys/disconnect-reasons.ts'
 import type { Provider } from '#src/providers/provider.ts'
 import { until } from '../support/until.ts'
 import { MemorySessionStore } from './support/memory-session-store.ts'
@@ -43,13 +44,6 @@ describe('how a connection ends', () => {
     await until(() => open.events.closings[0])
     await open.connection.close()
     expect(open.events.closings).toEqual([{ reason, detail: expect.any(String) }])
-  })
-
-  test('a server that answers nothing any more times out, without waiting for it to close', async () => {
-    const { phone, open } = await linked({ keepAliveIntervalMs: 1000 })
-    await emulator.fault({ kind: 'stall', phone })
-    await until(() => open.events.closings[0], { timeoutMs: 25_000 })
-    expect(open.events.closings).toEqual([{ reason: 'timed_out', detail: expect.any(String) }])
   })
 
   test('a device that the phone has unlinked is refused at the next login', async () => {
@@ -92,25 +86,20 @@ describe('how a connection ends', () => {
     expect(devices).toEqual([])
   })
 
-  test('QR codes that nobody scans expire', async () => {
-    const session = new TestSession({
-      provider,
-      store: new MemorySessionStore(),
-      settings: { qrTimeoutMs: 50, maxQrAttempts: 3 },
-    })
-    const { events } = session.open()
-    const closing = await until(() => events.closings[0])
-    expect(closing.reason).toBe('linking_expired')
-    expect(new Set(events.codes.map(({ qr }) => qr)).size).toBe(3)
-  })
-
   test('credentials that cannot be read end it, and are not quoted', async () => {
     const store = new MemorySessionStore()
     store.keys.set('creds/main', Buffer.from('{"noiseKey": secret'))
     const { events } = new TestSession({ provider, store }).open()
     const closing = await until(() => events.closings[0])
-    expect(closing.reason).toBe('bad_session')
+    expect(closing.reason).toBe('credentials_unreadable')
     expect(closing.detail).not.toContain('secret')
+  })
+
+  test('credentials that cannot be opened end it', async () => {
+    const store = new MemorySessionStore()
+    store.readKeys = () => Promise.reject(new UnreadableError('sealed with another key'))
+    const { events } = new TestSession({ provider, store }).open()
+    expect(await until(() => events.closings[0])).toMatchObject({ reason: 'credentials_unreadable' })
   })
 
   test('closing while it opens', async () => {
@@ -120,21 +109,46 @@ describe('how a connection ends', () => {
   })
 })
 
-test.each([
-  [401, 'logged_out'],
-  [402, 'temporarily_banned'],
-  [403, 'forbidden'],
-  [405, 'client_outdated'],
-  [408, 'timed_out'],
-  [411, 'multi_device_mismatch'],
-  [428, 'connection_closed'],
-  [440, 'replaced'],
-  [500, 'bad_session'],
-  [503, 'service_unavailable'],
-  [515, 'restart_required'],
-  [418, 'connection_closed'],
-] as const)('status %d of Baileys means %s', (statusCode, reason) => {
-  expect(disconnectReasonOf(Object.assign(new Error('x'), { output: { statusCode } }))).toBe(reason)
+describe('what a status of Baileys means', () => {
+  const error = (statusCode: number, data?: unknown) =>
+    Object.assign(new Error('Failed for 491700000001'), { output: { statusCode }, data })
+
+  test.each([
+    [401, 'logged_out', 'linking_refused'],
+    [402, 'temporarily_banned', 'temporarily_banned'],
+    [403, 'forbidden', 'linking_blocked'],
+    [405, 'client_outdated', 'client_outdated'],
+    [406, 'forbidden', 'linking_blocked'],
+    [408, 'timed_out', 'timed_out'],
+    [411, 'multi_device_mismatch', 'multi_device_mismatch'],
+    [428, 'connection_closed', 'connection_closed'],
+    [429, 'connection_closed', 'linking_throttled'],
+    [440, 'replaced', 'replaced'],
+    [500, 'bad_session', 'bad_session'],
+    [503, 'service_unavailable', 'service_unavailable'],
+    [515, 'restart_required', 'restart_required'],
+    [418, 'connection_closed', 'connection_closed'],
+  ] as const)('%d: %s, and %s to a session that is not linked', (statusCode, whenLinked, whileLinking) => {
+    expect(endingOf(error(statusCode), { isLinked: true })).toEqual({ reason: whenLinked, detail: 'Failed for …' })
+    expect(endingOf(error(statusCode), { isLinked: false }).reason).toBe(whileLinking)
+  })
+
+  test('a temporary ban ends when WhatsApp says', () => {
+    const { retryAt } = endingOf(error(402, { reason: '402', code: '101', expire: '3600' }), { isLinked: true })
+    expect(Math.round(((retryAt?.getTime() ?? 0) - Date.now()) / 60_000)).toBe(60)
+    for (const expire of [undefined, '', '0', '-5', 'soon', '1e300'])
+      expect(endingOf(error(402, { expire }), { isLinked: true })).not.toHaveProperty('retryAt')
+  })
+
+  test.each([
+    [403, 'connection_closed'],
+    [405, 'connection_closed'],
+    [429, 'service_unavailable'],
+    [500, 'service_unavailable'],
+    [503, 'service_unavailable'],
+  ] as const)('HTTP %d instead of a WebSocket says nothing of the account: %s', (status, reason) => {
+    expect(endingOfHttp(status)).toEqual({ reason, detail: expect.stringContaining(String(status)) })
+  })
 })
 
 describe('what ends one session leaves the others alone', () => {

@@ -12,15 +12,15 @@ export interface BaileysProviderOptions {
   logger?: Logger
   /** Connects to the emulator instead of WhatsApp. The root key holds for the whole process. */
   emulator?: { url: string; rootKey: string }
-  /** How long WhatsApp's server may take to acknowledge a message, milliseconds. */
-  ackTimeoutMs?: number
+  /** Shorter times for tests, milliseconds: to acknowledge a message, to connect, to link. */
+  timeouts?: ConnectionEnvironment['timeouts']
 }
 
 const FORGET_KEYS_EVERY_MS = 60_000
 
 /** WhatsApp Web sessions through unmodified Baileys, with everything that it lacks added from outside. */
 export function createBaileysProvider(options: BaileysProviderOptions = {}): Provider {
-  const { logger, emulator, ackTimeoutMs } = options
+  const { logger, emulator, timeouts = {} } = options
   useSmallBufferPool()
   verifySignaturesStrictly()
   silenceLibsignal()
@@ -29,7 +29,7 @@ export function createBaileysProvider(options: BaileysProviderOptions = {}): Pro
     caches: new SharedCaches(),
     logger: baileysLogger(logger),
     url: emulator?.url,
-    ...(ackTimeoutMs !== undefined && { ackTimeoutMs }),
+    timeouts,
   }
   const connections = new Set<BaileysConnection>()
   let sweeper: NodeJS.Timeout | undefined

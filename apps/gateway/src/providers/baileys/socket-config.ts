@@ -1,15 +1,26 @@
 import { Agent } from 'node:https'
-import { createSecureContext } from 'node:tls'
-import type { AuthenticationCreds, UserFacingSocketConfig, WAVersion } from 'baileys'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import {
+  type AuthenticationCreds,
+  DEFAULT_CONNECTION_CONFIG,
+  type UserFacingSocketConfig,
+  type WABrowserDescription,
+  type WAVersion,
+} from 'baileys'
 import type { ProviderSettings } from '#src/providers/provider.ts'
+import { ownQrTimeoutMs } from './linking.ts'
+import { createProxyAgent } from './proxy-agent.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 import type { SessionCaches } from './shared-caches.ts'
 
 /** How long the server may take to answer a query, milliseconds. */
 const QUERY_TIMEOUT_MS = 30_000
 
+/** The longest time that a timer takes, milliseconds. */
+const NEVER_MS = 2 ** 31 - 1
+
 /** One TLS context for all sessions: 18 KB less for each. */
-let sharedAgent: Agent | undefined
+let shared: { secureContext: SecureContext; agent: Agent } | undefined
 
 export interface SocketConfigOptions {
   creds: AuthenticationCreds
@@ -19,20 +30,32 @@ export interface SocketConfigOptions {
   logger: NonNullable<UserFacingSocketConfig['logger']>
   /** The emulator's address; WhatsApp's own when left out. */
   url: string | undefined
+  /** How the companion names itself. */
+  name: WABrowserDescription
+  /** Aborted when the connection has ended. */
+  signal: AbortSignal
+  /** The proxy answers, and does not let the connection through. */
+  onProxyRefused: (httpStatus: number) => void
 }
 
 /** Baileys' configuration for thousands of sessions in one process, without the hooks. */
 export function socketConfig(options: SocketConfigOptions): UserFacingSocketConfig {
-  const { creds, ratchets, caches, settings, logger, url } = options
-  sharedAgent ??= new Agent({ secureContext: createSecureContext() })
+  const { creds, ratchets, caches, settings, logger, url, name } = options
+  const agent = agentOf(options)
+  const qrTimeout = ownQrTimeoutMs(settings)
   return {
     auth: { creds, keys: ratchets.keys },
     logger,
     ...caches,
-    ...(url === undefined ? { agent: sharedAgent } : { waWebSocketUrl: url }),
+    ...(agent && { agent }),
+    ...(url === undefined ? {} : { waWebSocketUrl: url }),
+    browser: name,
     ...(settings.waVersion === undefined ? {} : { version: parseVersion(settings.waVersion) }),
-    keepAliveIntervalMs: settings.keepAliveIntervalMs,
-    qrTimeout: settings.qrTimeoutMs,
+    // Baileys pings by a fixed interval, notices silence at the second or third of them, which is over a minute at the
+    // usual 30 s, and captures stack traces each time. Linked sessions are probed by the health monitor instead, which
+    // tells within 45 s. A session that is being linked is not monitored, and lasts minutes: there Baileys does it.
+    keepAliveIntervalMs: creds.me === undefined ? settings.keepAliveIntervalMs : NEVER_MS,
+    ...(qrTimeout !== undefined && { qrTimeout }),
     defaultQueryTimeoutMs: QUERY_TIMEOUT_MS,
     // Baileys arms a timer and captures two stack traces for every frame that it sends under this limit. The gate
     // answers at once, and the connection has a deadline of its own.
@@ -46,6 +69,19 @@ export function socketConfig(options: SocketConfigOptions): UserFacingSocketConf
     markOnlineOnConnect: false,
     emitOwnEvents: false,
   }
+}
+
+function agentOf({ url, settings: { proxy }, signal, onProxyRefused }: SocketConfigOptions): Agent | undefined {
+  const isSecure = (url ?? DEFAULT_CONNECTION_CONFIG.waWebSocketUrl).toString().startsWith('wss:')
+  if (!isSecure && proxy === undefined) return undefined
+  shared ??= shareSecureContext()
+  if (proxy === undefined) return shared.agent
+  return createProxyAgent({ proxy, isSecure, secureContext: shared.secureContext, signal, onRefused: onProxyRefused })
+}
+
+function shareSecureContext(): { secureContext: SecureContext; agent: Agent } {
+  const secureContext = createSecureContext()
+  return { secureContext, agent: new Agent({ secureContext }) }
 }
 
 function parseVersion(version: string): WAVersion {
