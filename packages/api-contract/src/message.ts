@@ -21,7 +21,22 @@ export const unsupportedContent = z.strictObject({
   whatsappType: z.string(),
 })
 
-export const messageContent = z.discriminatedUnion('kind', [textContent, unsupportedContent])
+/**
+ * A message that has arrived and cannot be read yet. It gets its content in place, with the event `message.resolved`.
+ */
+export const pendingContent = z.strictObject({
+  kind: z.literal('pending'),
+  reason: z
+    .enum(['undecrypted', 'unavailable', 'view_once', 'phone_only', 'undecryptable'])
+    .describe(
+      '`undecrypted`: its sender has been asked for it again, and so is the phone. `unavailable`: WhatsApp keeps it from ' +
+        'linked devices, the phone has been asked for it. `view_once` and `phone_only`: it can be read on the phone alone. ' +
+        '`undecryptable`: nobody could give it in a readable form, and it is not waited for any more.',
+    ),
+})
+export type PendingReason = z.infer<typeof pendingContent>['reason']
+
+export const messageContent = z.discriminatedUnion('kind', [textContent, unsupportedContent, pendingContent])
 export type MessageContent = z.infer<typeof messageContent>
 
 /** What can be sent. */

@@ -1,4 +1,4 @@
-import type { MessageContent, MessageOrigin, OutgoingContent } from '@frontdesk/api-contract'
+import type { MessageContent, MessageOrigin } from '@frontdesk/api-contract'
 
 /**
  * Kinds of Signal keys and other secrets that a session persists, by the number stored. A number is never reused.
@@ -26,7 +26,7 @@ export interface KeyChange {
   encode: (() => Uint8Array) | null
 }
 
-/** A decrypted message on its way into the inbox. */
+/** A message on its way into the inbox: decrypted, or pending, with content that says why it cannot be read yet. */
 export interface ReceivedMessage {
   /** UUID v7, made by the provider so that the row is known before it is committed. */
   id: string
@@ -34,10 +34,10 @@ export interface ReceivedMessage {
   direction: 'inbound' | 'outbound'
   origin: Extract<MessageOrigin, 'customer' | 'phone'>
   whatsappId: string
-  /** SHA-256 of the ciphertext: a redelivery is answered from this row. */
-  ciphertextHash: Uint8Array
-  /** The decrypted protobuf as it came, padding removed. */
-  raw: Uint8Array
+  /** SHA-256 of the ciphertext: a redelivery is answered from this row. Null while it is pending. */
+  ciphertextHash: Uint8Array | null
+  /** The decrypted protobuf as it came, padding removed. Null while it is pending. */
+  raw: Uint8Array | null
   /** Attributes of the stanza that brought it. */
   envelope: Record<string, string>
   content: MessageContent
@@ -58,12 +58,31 @@ export interface ReceiptUpdate {
   at: Date
 }
 
+/** A message that is about to leave: kept for devices that cannot read it and ask for it again. */
+export interface SentMessage {
+  whatsappId: string
+  /** The JID that it goes to, without a device. */
+  recipient: string
+  /** The protobuf that is encrypted, before padding. */
+  plaintext: Uint8Array
+}
+
+/** A device that asks for a message again. */
+export interface RetryRequest {
+  whatsappId: string
+  /** The device's JID: what requests are counted by. */
+  device: string
+  /** The JIDs by which the message may have been sent to the device's owner; undefined for a device of the own account. */
+  recipients: readonly string[] | undefined
+}
+
 /** Everything that one step of a session changes. It is committed as a whole or not at all. */
 export interface SessionChange {
   keys?: KeyChange[]
   messages?: ReceivedMessage[]
   journal?: JournalEntry[]
   receipts?: ReceiptUpdate[]
+  sent?: SentMessage[]
 }
 
 /**
@@ -82,6 +101,9 @@ export interface SessionStore {
   readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>>
   /** The plaintext once decrypted from this ciphertext, from the inbox or the journal, for 14 days; also one not committed yet. */
   findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined>
-  /** The content of an own message, for a contact that asks for it again. */
-  findSentContent(whatsappId: string): Promise<OutgoingContent | undefined>
+  /**
+   * What was sent under this id to the device's owner, up to 7 days ago, and the how-manieth request of the device for it
+   * this one is: it is counted for good.
+   */
+  requestSent(request: RetryRequest): Promise<(SentMessage & { requests: number }) | undefined>
 }

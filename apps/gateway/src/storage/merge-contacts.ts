@@ -24,7 +24,22 @@ export async function mergeContacts(
     throw new ContactChangedError()
   }
   await sql`update contact_alias set contact_id = ${remaining} where contact_id = ${gone}`.execute(db)
-  // The same message stored twice, once for each address.
+  // The same message stored twice, once for each address: pending perhaps in the one that stays, and readable in the other.
+  await sql`
+    with resolved as (
+      update message as kept set content = copy.content, raw = copy.raw, envelope = copy.envelope,
+        ciphertext_hash = copy.ciphertext_hash, is_answerable = copy.is_answerable, turn_id = copy.turn_id
+      from message as copy
+      where copy.company_id = ${companyId} and copy.contact_id = ${gone} and kept.contact_id = ${remaining}
+        and kept.session_id = copy.session_id and kept.direction = copy.direction
+        and kept.whatsapp_id = copy.whatsapp_id
+        and kept.content->>'kind' = 'pending' and copy.content->>'kind' <> 'pending'
+      returning kept.company_id, kept.session_id, kept.id, kept.contact_id, kept.direction
+    )
+    insert into event (company_id, type, session_id, subject_id, data)
+    select company_id, 'message.resolved', session_id, id,
+      jsonb_build_object('contactId', contact_id, 'direction', direction)
+    from resolved`.execute(db)
   await sql`
     delete from message using message as kept
     where message.company_id = ${companyId} and message.contact_id = ${gone} and kept.contact_id = ${remaining}

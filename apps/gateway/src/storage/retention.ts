@@ -1,11 +1,14 @@
 import { sql } from 'kysely'
 import { firstIdAt } from '#src/model/ids.ts'
 import type { Database } from './database.ts'
+import { SENT_RETENTION_DAYS } from './writer/stored-session.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const EVENT_RETENTION_DAYS = 7
 /** WhatsApp delivers what it holds for an offline device for so long; a ciphertext can come again until then. */
 const CIPHERTEXT_RETENTION_DAYS = 14
+/** Neither a sender nor the phone gives out again what is older. */
+const PENDING_DAYS = 14
 /** Partitions are there before their day, also when nothing has run for a while. */
 const PARTITION_DAYS_AHEAD = 3
 /** Short transactions: nobody waits long for a lock. */
@@ -18,6 +21,8 @@ export interface MaintenanceResult {
   partitionsDropped: number
   journalEntriesDeleted: number
   ciphertextHashesCleared: number
+  sentPlaintextsDeleted: number
+  pendingGivenUp: number
 }
 
 /**
@@ -53,6 +58,25 @@ export async function maintain(
       sql`update message set ciphertext_hash = null where id in (
           select id from message where ciphertext_hash is not null and id < ${firstIdAt(ciphertextsBefore)}
           order by id limit ${ROWS_AT_ONCE})`.execute(database.worker),
+    ),
+    sentPlaintextsDeleted: await repeat(() =>
+      sql`delete from sent_plaintext where ctid = any (array(
+          select ctid from sent_plaintext where created_at < ${daysAfter(now, -SENT_RETENTION_DAYS)}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    pendingGivenUp: await repeat(() =>
+      sql`with given_up as (
+          update message set content = jsonb_set(content, '{reason}', '"undecryptable"') where id in (
+            select id from message
+            where content->>'kind' = 'pending' and content->>'reason' in ('undecrypted', 'unavailable')
+              and id < ${firstIdAt(daysAfter(now, -PENDING_DAYS))}
+            order by id limit ${ROWS_AT_ONCE})
+          returning company_id, session_id, id, contact_id, direction
+        )
+        insert into event (company_id, type, session_id, subject_id, data)
+        select company_id, 'message.undecryptable', session_id, id,
+          jsonb_build_object('contactId', contact_id, 'direction', direction)
+        from given_up`.execute(database.worker),
     ),
   }
 }

@@ -61,7 +61,7 @@ describe('inbound', () => {
       envelope: { id, from: expect.stringContaining(customer) },
     })
     expect(Math.abs(message.sentAt.getTime() - Date.now())).toBeLessThan(60_000)
-    expect(message.raw.byteLength).toBeGreaterThan(0)
+    expect(message.raw?.byteLength).toBeGreaterThan(0)
   })
 
   test('a person is one contact, addressed by phone number or by LID', async () => {
@@ -149,7 +149,6 @@ describe('outbound', () => {
     await until(async () => (await displayed('one'))[0])
     await emulator.fault({ kind: 'lose_sessions', phone: customer })
     const whatsappId = 'AAAA0000BBBB1111CC'
-    store.sent.set(whatsappId, { kind: 'text', text: 'two' })
     await open.connection.send({ whatsappId, to: { phone: customer }, content: { kind: 'text', text: 'two' } })
     await until(async () => (await displayed('two'))[0])
     expect(await displayed('two')).toHaveLength(1)

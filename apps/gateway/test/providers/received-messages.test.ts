@@ -57,11 +57,24 @@ describe('what is committed for a decrypted message', () => {
     ])
   })
 
-  test('of something that is no message at all: a journal entry, so that a better copy can still come', async () => {
+  test('of something that is no message at all: a journal entry, and a pending row until a better copy comes', async () => {
     const garbage = Buffer.from([0xff, 0xff, 0xff, 0xff])
     const { messages, journal } = await changeFor({ from: CUSTOMER }, garbage)
-    expect(messages).toBeUndefined()
+    expect(messages).toMatchObject([
+      { whatsappId: 'A', raw: null, content: { kind: 'pending', reason: 'undecrypted' } },
+    ])
     expect(journal).toHaveLength(1)
+  })
+
+  test('of a chat, that brings at a repetition what no person wrote: its pending row says so', async () => {
+    const ciphertext = Buffer.from('again')
+    const raw = proto.Message.encode({ protocolMessage: { type: 0 } }).finish()
+    const enc = { tag: 'enc', attrs: { type: 'pkmsg', count: '1' }, content: ciphertext }
+    received.note({ tag: 'message', attrs: { id: 'A', t: '1000', from: CUSTOMER }, content: [enc] })
+    const draft = await received.prepare(ciphertext)
+    expect(await received.changeFor(draft, hashOf(ciphertext), withPadding(raw))).toMatchObject({
+      messages: [{ whatsappId: 'A', content: { kind: 'unsupported', whatsappType: 'protocolMessage' } }],
+    })
   })
 
   test('with two ciphertexts: the last one is the message', async () => {
@@ -84,6 +97,55 @@ describe('what is committed for a decrypted message', () => {
       withPadding(ciphertext),
     )
     expect(change).toMatchObject({ journal: [{}] })
+  })
+})
+
+describe('what is committed for a message that cannot be read', () => {
+  const failed = async (attrs: Record<string, string>, count?: string) => {
+    const content = Buffer.from('ciphertext')
+    const enc = { tag: 'enc', attrs: { type: 'msg', ...(count && { count }) }, content }
+    received.note({ tag: 'message', attrs: { id: 'A', t: '1000', ...attrs }, content: [enc] })
+    return received.unreadable(await received.prepare(content))
+  }
+  const absent = (type?: string, attrs: Record<string, string> = { from: CUSTOMER }) =>
+    received.absent({
+      tag: 'message',
+      attrs: { id: 'A', t: '1000', ...attrs },
+      content: type === undefined ? [] : [{ tag: 'unavailable', attrs: { type } }],
+    })
+
+  test('of a chat: a pending row; the fifth repetition is the last that is waited for', async () => {
+    const pending = {
+      whatsappId: 'A',
+      contactId: 'contact 49171',
+      direction: 'inbound',
+      raw: null,
+      ciphertextHash: null,
+    }
+    expect(await failed({ from: CUSTOMER })).toMatchObject({
+      messages: [{ ...pending, content: { kind: 'pending', reason: 'undecrypted' } }],
+    })
+    expect(await failed({ from: CUSTOMER }, '4')).toMatchObject({ messages: [{ content: { reason: 'undecrypted' } }] })
+    expect(await failed({ from: CUSTOMER }, '5')).toMatchObject({
+      messages: [{ content: { reason: 'undecryptable' } }],
+    })
+  })
+
+  test('of a group, or of the phone itself: nothing', async () => {
+    expect(await failed({ from: '123@g.us', participant: CUSTOMER })).toEqual({})
+    expect(await failed({ from: PHONE, category: 'peer' })).toEqual({})
+  })
+
+  test.each([
+    [undefined, 'unavailable'],
+    ['business', 'unavailable'],
+    ['view_once', 'view_once'],
+    ['view_once_unavailable_fanout', 'view_once'],
+    ['hosted_unavailable_fanout', 'phone_only'],
+    ['bot_unavailable_fanout', 'phone_only'],
+  ])('that WhatsApp keeps back as %s: a row that is pending as %s', async (type, reason) => {
+    expect(await absent(type)).toMatchObject({ messages: [{ content: { kind: 'pending', reason } }] })
+    expect(absent(type, { from: '123@g.us', participant: CUSTOMER })).toBeUndefined()
   })
 })
 

@@ -9,6 +9,9 @@ import type { OwnedSession } from '#src/storage/writer/owned-session.ts'
 import type { CommittedChanges, Writer } from '#src/storage/writer/writer.ts'
 import type { TestDatabase } from '../support/database.ts'
 
+/** A message that could be read. */
+type ReadMessage = ReceivedMessage & { ciphertextHash: Uint8Array; raw: Uint8Array }
+
 /** A session that a test owns, with one contact. */
 export interface SessionFixture {
   companyId: string
@@ -21,9 +24,9 @@ export interface SessionFixture {
   /** What the writer has announced for this session. */
   news: CommittedChanges[]
   /** A message of the contact. */
-  message(text: string, changes?: Partial<ReceivedMessage>): ReceivedMessage
+  message(text: string, changes?: Partial<ReadMessage>): ReadMessage
   /** Publishes one message and waits for its commit. */
-  receive(text: string, changes?: Partial<ReceivedMessage>): Promise<ReceivedMessage>
+  receive(text: string, changes?: Partial<ReadMessage>): Promise<ReadMessage>
   storedTexts(): Promise<string[]>
   storedEvents(): Promise<{ type: string; subject_id: string; data: Record<string, unknown> }[]>
 }

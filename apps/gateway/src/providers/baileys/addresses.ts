@@ -16,4 +16,10 @@ export function jidOfAddress({ phone, lid }: WhatsAppAddress): string | undefine
   return lid === undefined ? undefined : `${lid}@lid`
 }
 
+/** All JIDs of an address, without a device: by LID first. */
+export const jidsOfAddress = ({ phone, lid }: WhatsAppAddress): string[] => [
+  ...(lid === undefined ? [] : [`${lid}@lid`]),
+  ...(phone === undefined ? [] : [`${phone}@s.whatsapp.net`]),
+]
+
 export const isAddressed = ({ phone, lid }: WhatsAppAddress): boolean => phone !== undefined || lid !== undefined

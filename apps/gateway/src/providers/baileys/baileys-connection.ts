@@ -2,6 +2,7 @@ import {
   type AuthenticationCreds,
   type BaileysEventMap,
   jidDecode,
+  proto,
   type UserFacingSocketConfig,
   type WASocket,
 } from 'baileys'
@@ -95,7 +96,10 @@ export class BaileysConnection implements ProviderConnection {
     try {
       await devices.assertReachable(jid)
       const acknowledged = this.#acks.expect(whatsappId)
-      await socket.relayMessage(jid, toWhatsApp(content), { messageId: whatsappId })
+      const message = toWhatsApp(content)
+      const plaintext = proto.Message.encode(message).finish()
+      this.#ratchets.publish({ sent: [{ whatsappId, recipient: jid, plaintext }] })
+      await socket.relayMessage(jid, message, { messageId: whatsappId })
       this.#acks.limit(whatsappId)
       await acknowledged
     } catch (error) {

@@ -28,6 +28,8 @@ export class CommitGate {
   #held: HeldFrame[] = []
   #next = 0
   #isWaiting = false
+  /** Pieces of work under way that will publish something. */
+  #works = 0
   #isPaused = false
   #isShut = false
 
@@ -50,6 +52,20 @@ export class CommitGate {
     return this.#held.length - this.#next
   }
 
+  /** Frames that come from now on leave only behind what this work publishes, too. It must not reject. */
+  async holdFor(work: Promise<void>): Promise<void> {
+    this.#works += 1
+    await work
+    this.#works -= 1
+    if (this.#works > 0 || this.#isShut) return
+    const needs = this.#store.published
+    for (let index = this.#next; index < this.#held.length; index++) {
+      const frame = this.#held[index]
+      if (frame) frame.needs = needs
+    }
+    if (this.heldFrames > 0 && !this.#isWaiting) void this.#waitForCommit(needs)
+  }
+
   /** Drops what is held and lets nothing pass any more. */
   shut(): void {
     this.#isShut = true
@@ -60,7 +76,7 @@ export class CommitGate {
   #enter(data: Uint8Array): void {
     if (this.#isShut) return
     const needs = this.#store.published
-    if (this.heldFrames === 0 && this.#store.isCommitted(needs)) {
+    if (this.heldFrames === 0 && this.#works === 0 && this.#store.isCommitted(needs)) {
       this.#pass(data)
       return
     }
@@ -69,7 +85,7 @@ export class CommitGate {
       this.#isPaused = true
       this.#socket.pause()
     }
-    if (!this.#isWaiting) void this.#waitForCommit(needs)
+    if (!this.#isWaiting && this.#works === 0) void this.#waitForCommit(needs)
   }
 
   async #waitForCommit(needs: number): Promise<void> {
@@ -87,7 +103,7 @@ export class CommitGate {
   #release(): void {
     if (this.#isShut) return
     let frame = this.#held[this.#next]
-    while (frame && this.#store.isCommitted(frame.needs)) {
+    while (frame && this.#works === 0 && this.#store.isCommitted(frame.needs)) {
       this.#pass(frame.data)
       this.#next += 1
       frame = this.#held[this.#next]
@@ -100,7 +116,7 @@ export class CommitGate {
       this.#isPaused = false
       this.#socket.resume()
     }
-    if (frame) void this.#waitForCommit(frame.needs)
+    if (frame && this.#works === 0) void this.#waitForCommit(frame.needs)
   }
 
   #pass(data: Uint8Array): void {

@@ -134,6 +134,8 @@ function decryption({
     } catch (error) {
       const earlier = looksFirst ? undefined : await before(hash)
       if (earlier) return earlier
+      // In front of the retry receipt.
+      ratchets.publish(received.unreadable(draft))
       await onUndecryptable(ciphertext)
       throw error
     }

@@ -1,5 +1,6 @@
 import { MAX_TEXT_LENGTH, type MessageContent } from '@frontdesk/api-contract'
 import { proto } from 'baileys'
+import { PROTOCOL_MESSAGE } from '#src/model/answerable.ts'
 import { storableText } from '#src/model/storable-text.ts'
 
 /** Fields that only wrap the message proper: it may disappear, be seen once, replace an older one, be an own copy. */
@@ -47,6 +48,12 @@ export function fromWhatsApp(message: proto.IMessage): MessageContent | undefine
     return { kind: 'unsupported', whatsappType: 'unknown' }
   }
 }
+
+/** The content of a message that no person wrote, for the row that was shown for it while it could not be read. */
+export const unshown = (message: proto.IMessage): MessageContent => ({
+  kind: 'unsupported',
+  whatsappType: unwrapMessage(message).protocolMessage ? PROTOCOL_MESSAGE : 'unknown',
+})
 
 function contentOf(message: proto.IMessage): MessageContent | undefined {
   if (message.protocolMessage) return undefined

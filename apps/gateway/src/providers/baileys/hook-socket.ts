@@ -9,10 +9,10 @@ import { completeAddress } from './lid-mapping.ts'
 import { plaintextsOf } from './message-stanza.ts'
 import { cut, limitClosing, onRefusedHandshake, rawSocketOf } from './raw-socket.ts'
 import { dateOf, readReceiptStanza } from './receipt-stanza.ts'
-import { hashOf, ReceivedMessages } from './received-messages.ts'
+import { type CompleteAddress, hashOf, ReceivedMessages } from './received-messages.ts'
+import { RetryReceipts } from './retry-receipts.ts'
 import type { ServerAcks } from './server-acks.ts'
 import { type SocketConfigOptions, socketConfig } from './socket-config.ts'
-import { toWhatsApp } from './to-whatsapp.ts'
 import { UndecryptableMessages } from './undecryptable-messages.ts'
 
 export interface HookOptions extends SocketConfigOptions {
@@ -42,10 +42,15 @@ export interface SocketHooks {
 /** Opens an unmodified Baileys socket and attaches all hooks before the first frame arrives. */
 export function hookSocket(options: HookOptions): SocketHooks {
   const { creds, ratchets, caches, store, contacts, acks } = options
-  const received = new ReceivedMessages({
-    creds,
-    contacts,
-    completeAddress: (address) => completeAddress(ratchets, address),
+  const complete: CompleteAddress = (address) => completeAddress(ratchets, address)
+  const received = new ReceivedMessages({ creds, contacts, completeAddress: complete })
+  const retries = new RetryReceipts({
+    ...{ creds, store },
+    completeAddress: complete,
+    counters: caches.msgRetryCounterCache,
+    socket: () => socket,
+    logger: options.logger,
+    onStoreFailure: options.onStoreFailure,
   })
   const undecryptable = new UndecryptableMessages({
     askedPhone: caches.placeholderResendCache,
@@ -58,10 +63,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   }
   const socket = makeWASocket({
     ...socketConfig(options),
-    getMessage: async ({ id }) => {
-      const content = id ? await store.findSentContent(id) : undefined
-      return content && toWhatsApp(content)
-    },
+    msgRetryCounterCache: retries.counters,
     makeSignalRepository: durableSignalRepository({
       store,
       ratchets,
@@ -91,8 +93,11 @@ export function hookSocket(options: HookOptions): SocketHooks {
     for (const plaintext of plaintextsOf(stanza)) {
       ratchets.publish({ journal: [{ ciphertextHash: hashOf(plaintext), plaintext }] })
     }
+    const absent = received.absent(stanza)
+    if (absent) void gate.holdFor(absent.then((change) => ratchets.publish(change)).catch(options.onStoreFailure))
   })
   listenFirst(socket, 'CB:receipt', (stanza) => {
+    retries.note(stanza)
     const receipt = creds.me && readReceiptStanza(stanza, creds.me)
     if (receipt) ratchets.publish({ receipts: [receipt] })
   })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { PendingReason } from '@frontdesk/api-contract'
 import { type BinaryNode, decodeMessageNode } from 'baileys'
 import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
@@ -11,6 +12,8 @@ export interface MessageStanza {
   isOffline: boolean
   envelope: Record<string, string>
   sentAt: Date
+  /** Which answer to our requests for the message this is; 0 for the first delivery. */
+  repeats: number
   /** Set when the stanza belongs to a chat with one person; not for groups, broadcasts, newsletters and the phone's own affairs. */
   chat?: { whatsappId: string; partner: WhatsAppAddress; partnerName?: string }
 }
@@ -37,6 +40,7 @@ export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: st
     isOffline: attrs['offline'] !== undefined,
     envelope: { ...attrs },
     sentAt: seconds > 0 ? new Date(seconds * 1000) : new Date(),
+    repeats: Number(childrenOf(stanza, 'enc').at(-1)?.attrs['count']) || 0,
   }
   const key = keyOf(stanza, me)
   if (!key?.id) return { ...common, isOwn: false }
@@ -75,14 +79,28 @@ function keyOf(stanza: BinaryNode, me: { id: string; lid?: string | undefined })
 }
 
 /** The ciphertexts of a stanza. Only the last one is the message proper; an earlier one brings a group's sender key. */
-export const ciphertextsOf = (stanza: BinaryNode): Uint8Array[] => childrenOf(stanza, 'enc')
+export const ciphertextsOf = (stanza: BinaryNode): Uint8Array[] => bytesOf(childrenOf(stanza, 'enc'))
 
 /** Parts that come unencrypted, as in newsletters. */
-export const plaintextsOf = (stanza: BinaryNode): Uint8Array[] => childrenOf(stanza, 'plaintext')
+export const plaintextsOf = (stanza: BinaryNode): Uint8Array[] => bytesOf(childrenOf(stanza, 'plaintext'))
 
-function childrenOf(stanza: BinaryNode, tag: string): Uint8Array[] {
-  if (!Array.isArray(stanza.content)) return []
-  return stanza.content.flatMap((child) =>
-    child.tag === tag && child.content instanceof Uint8Array ? [child.content] : [],
-  )
+/** What the phone is never asked for: the server keeps it from linked devices on purpose. */
+const KEPT_ON_PHONE: Readonly<Record<string, PendingReason>> = {
+  view_once: 'view_once',
+  view_once_unavailable_fanout: 'view_once',
+  bot_unavailable_fanout: 'phone_only',
+  hosted_unavailable_fanout: 'phone_only',
 }
+
+/** Why a stanza comes without anything to read; undefined for the others. Baileys asks the phone for what is `unavailable`. */
+export function absenceOf(stanza: BinaryNode): PendingReason | undefined {
+  if (['enc', 'plaintext'].some((tag) => childrenOf(stanza, tag).length > 0)) return undefined
+  const type = childrenOf(stanza, 'unavailable')[0]?.attrs['type'] ?? ''
+  return KEPT_ON_PHONE[type] ?? 'unavailable'
+}
+
+const childrenOf = ({ content }: BinaryNode, tag: string): BinaryNode[] =>
+  Array.isArray(content) ? content.filter((child) => child.tag === tag) : []
+
+const bytesOf = (nodes: BinaryNode[]): Uint8Array[] =>
+  nodes.flatMap(({ content }) => (content instanceof Uint8Array ? [content] : []))

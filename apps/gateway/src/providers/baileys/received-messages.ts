@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { MessageContent, PendingReason } from '@frontdesk/api-contract'
 import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16 } from 'baileys'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
@@ -7,8 +8,8 @@ import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
-import { decodeMessage, fromWhatsApp } from './from-whatsapp.ts'
-import { ciphertextsOf, type MessageStanza, readMessageStanza, storableId } from './message-stanza.ts'
+import { decodeMessage, fromWhatsApp, unshown } from './from-whatsapp.ts'
+import { absenceOf, ciphertextsOf, type MessageStanza, readMessageStanza, storableId } from './message-stanza.ts'
 import { resentMessages, sharedAppStateKeys } from './peer-message.ts'
 
 /** Knows the other address of a person, without asking anyone. */
@@ -20,6 +21,9 @@ export interface Draft {
   /** Set when the decrypted message is one of a chat. */
   contactId?: string
 }
+
+/** Its sender gives up after so many answers to retry receipts, and Baileys after so many receipts. */
+const MAX_REPEATS = 5
 
 export const hashOf = (ciphertext: Uint8Array): Uint8Array => createHash('sha256').update(ciphertext).digest()
 
@@ -60,17 +64,31 @@ export class ReceivedMessages {
   changeFor(draft: Draft, ciphertextHash: Uint8Array, padded: Uint8Array): SessionChange | Promise<SessionChange> {
     const raw = unpad(padded)
     const message = decode(raw)
-    const content = message && fromWhatsApp(message)
-    const { stanza, contactId } = draft
-    if (stanza?.chat && contactId !== undefined && content) {
-      const { whatsappId } = stanza.chat
-      const { envelope, isOffline, sentAt } = stanza
-      const common = { id: newId(), contactId, whatsappId, ciphertextHash, raw, envelope, content, isOffline, sentAt }
-      return { messages: [{ ...common, ...writtenBy(stanza.isOwn) }] }
-    }
+    const { stanza } = draft
+    // What was asked for again has a pending row, which must not be left waiting for what nobody wrote.
+    const content = message && (fromWhatsApp(message) ?? (stanza?.repeats ? unshown(message) : undefined))
+    const row = content && rowOf(draft, content)
+    if (row) return { messages: [{ ...row, ciphertextHash, raw }] }
     const change: SessionChange = { journal: [{ ciphertextHash, plaintext: raw }] }
+    if (!message) return { ...change, ...this.unreadable(draft) }
     // Only own devices are believed what they say about this account.
-    return message && stanza?.isOwn ? this.#withPeerContent(change, message, stanza) : change
+    return stanza?.isOwn ? this.#withPeerContent(change, message, stanza) : change
+  }
+
+  /** What to commit for a ciphertext that cannot be decrypted: a message that says so, and can be read later. */
+  unreadable(draft: Draft): SessionChange {
+    const reason = (draft.stanza?.repeats ?? 0) < MAX_REPEATS ? 'undecrypted' : 'undecryptable'
+    return pending(draft, reason)
+  }
+
+  /** What to commit for a stanza that comes without anything to read; undefined for the others. */
+  absent(node: BinaryNode): Promise<SessionChange> | undefined {
+    const reason = absenceOf(node)
+    const { me } = this.#creds
+    const stanza = reason && me && readMessageStanza(node, me)
+    if (!reason || !stanza?.chat) return undefined
+    const { partner, partnerName } = stanza.chat
+    return this.#contactOf(partner, partnerName).then((contactId) => pending({ stanza, contactId }, reason))
   }
 
   #withPeerContent(
@@ -97,7 +115,8 @@ export class ReceivedMessages {
   ): Promise<ReceivedMessage[]> {
     const { key, message } = info
     const partner = addressOfJid(key?.remoteJid ?? undefined)
-    const content = message && fromWhatsApp(message)
+    // It was asked for, so there is a pending row.
+    const content = message && (fromWhatsApp(message) ?? unshown(message))
     if (!key?.id || !message || !content || !isAddressed(partner)) return []
     const seconds = Number(info.messageTimestamp ?? 0)
     return [
@@ -120,6 +139,30 @@ export class ReceivedMessages {
   async #contactOf(partner: WhatsAppAddress, name: string | undefined): Promise<string> {
     return this.#contacts.contactOf(await this.#complete(partner), name)
   }
+}
+
+/** The row of a draft's message, if it is one of a chat. */
+function rowOf({ stanza, contactId }: Draft, content: MessageContent): ReceivedMessage | undefined {
+  if (!stanza?.chat || contactId === undefined) return undefined
+  const { whatsappId } = stanza.chat
+  const { envelope, isOffline, sentAt } = stanza
+  const unread = { ciphertextHash: null, raw: null }
+  return {
+    id: newId(),
+    contactId,
+    whatsappId,
+    ...unread,
+    envelope,
+    content,
+    isOffline,
+    sentAt,
+    ...writtenBy(stanza.isOwn),
+  }
+}
+
+function pending(draft: Draft, reason: PendingReason): SessionChange {
+  const row = rowOf(draft, { kind: 'pending', reason })
+  return row ? { messages: [row] } : {}
 }
 
 const writtenBy = (isOwn: boolean): Pick<ReceivedMessage, 'direction' | 'origin'> =>

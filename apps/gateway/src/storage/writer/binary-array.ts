@@ -34,7 +34,7 @@ export const textArray = (values: readonly string[]): Buffer =>
     values.map((value) => Buffer.from(value)),
   )
 
-export const byteaArray = (values: readonly Uint8Array[]): Buffer => variableArray(OID.bytea, values)
+export const byteaArray = (values: readonly (Uint8Array | null)[]): Buffer => variableArray(OID.bytea, values)
 
 function fixedArray<Value>(
   oid: number,
@@ -53,12 +53,13 @@ function fixedArray<Value>(
   return buffer.subarray(0, at)
 }
 
-function variableArray(oid: number, values: readonly Uint8Array[]): Buffer {
-  const size = values.reduce((sum, value) => sum + LENGTH_BYTES + value.byteLength, HEADER_BYTES)
+function variableArray(oid: number, values: readonly (Uint8Array | null)[]): Buffer {
+  const size = values.reduce((sum, value) => sum + LENGTH_BYTES + (value?.byteLength ?? 0), HEADER_BYTES)
   const buffer = Buffer.allocUnsafe(size)
   let at = writeHeader(buffer, oid, values.length)
   for (const value of values) {
-    at = buffer.writeInt32BE(value.byteLength, at)
+    at = buffer.writeInt32BE(value?.byteLength ?? NULL_LENGTH, at)
+    if (value === null) continue
     buffer.set(value, at)
     at += value.byteLength
   }

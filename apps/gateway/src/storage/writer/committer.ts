@@ -13,8 +13,8 @@ const MAX_RETRY_DELAY_MS = 2_000
 type Outcome =
   | {
       kind: 'committed'
-      /** Canonical contact by message id: of the messages that are new. */
-      received: ReadonlyMap<string, string>
+      /** Of the messages that are new, or resolved: the row, and its canonical contact, by the id that was published. */
+      received: ReadonlyMap<string, { id: string; contactId: string }>
       moved: { messageId: string; contactId: string; whatsappId: string; status: ReceiptUpdate['status'] }[]
     }
   | { kind: 'lease_lost' }
@@ -78,23 +78,40 @@ export class Committer<Session extends Owner> {
     const { rows } = await this.#connection.query<FlushResult>(flushStatement(changes))
     const [result] = rows
     if (result === undefined) throw new Error('the flush has returned no row')
-    if (mayBeCommitted) result.received = await this.#findReceived(changes)
+    if (mayBeCommitted) Object.assign(result, await this.#findReceived(changes))
     this.#recovered()
     return result
   }
 
   /**
    * After an earlier try whose answer was lost, a message that is not new to this one may be new all the same: it is if
-   * it stands under the very id that it was given here.
+   * it stands under the very id that it was given here, or is what a row under another id was resolved by.
    */
-  async #findReceived(changes: readonly SealedChanges<Session>[]): Promise<[string, string][]> {
-    const ids = changes.flatMap(({ messages }) => messages.map(({ message }) => message.id))
-    if (ids.length === 0) return []
-    const { rows } = await this.#connection.query<{ id: string; contact_id: string }>({
-      text: 'select id, contact_id from message where id = any($1::uuid[])',
-      values: [ids],
-    })
-    return rows.map(({ id, contact_id }) => [id, contact_id])
+  async #findReceived(changes: readonly SealedChanges<Session>[]): Promise<Partial<FlushResult>> {
+    const published = changes.flatMap(({ session, messages }) =>
+      messages.map(({ message }) => ({ sessionId: session.sessionId, ...message })),
+    )
+    if (published.length === 0) return {}
+    const { rows } = await this.#connection.query<{ session_id: string; id: string; contact_id: string; hash: string }>(
+      {
+        text: `select distinct message.session_id, message.id, message.contact_id, encode(message.ciphertext_hash, 'hex') as hash
+        from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as published (id, session_id, hash)
+        join message on message.id = published.id
+          or (message.session_id = published.session_id and message.ciphertext_hash = published.hash)`,
+        values: [
+          published.map(({ id }) => id),
+          published.map(({ sessionId }) => sessionId),
+          published.map(({ ciphertextHash }) => ciphertextHash && Buffer.from(ciphertextHash)),
+        ],
+      },
+    )
+    const ids = new Set(published.map(({ id }) => id))
+    return {
+      received: rows.filter(({ id }) => ids.has(id)).map(({ id, contact_id }) => [id, contact_id]),
+      resolved: rows
+        .filter(({ id }) => !ids.has(id))
+        .map(({ session_id, hash, id, contact_id }) => [session_id, hash, id, contact_id]),
+    }
   }
 
   async #takeApart(
@@ -138,7 +155,19 @@ function outcomes<Session extends Owner>(
   changes: readonly SealedChanges<Session>[],
   result: FlushResult,
 ): Settled<Session>[] {
-  const received = new Map(result.received)
+  const received = new Map(result.received?.map(([id, contactId]) => [id, { id, contactId }]))
+  const resolved = new Map(
+    result.resolved?.map(([sessionId, hash, id, contactId]) => [`${sessionId}/${hash}`, { id, contactId }]),
+  )
+  if (resolved.size > 0) {
+    for (const { session, messages } of changes) {
+      for (const { message } of messages) {
+        const hash = message.ciphertextHash && Buffer.from(message.ciphertextHash).toString('hex')
+        const row = resolved.get(`${session.sessionId}/${hash}`)
+        if (row !== undefined) received.set(message.id, row)
+      }
+    }
+  }
   const moved = Map.groupBy(result.moved ?? [], ([sessionId]) => sessionId)
   return changes.map((part, index) => {
     if (!result.accepted[index]) return { changes: part, outcome: { kind: 'lease_lost' } }

@@ -12,7 +12,8 @@ import type { SealedChanges } from './sealed-changes.ts'
  * Run again, it changes nothing that it has changed before and appends no event again: keys are overwritten with the
  * same value, messages and journal entries are there already, and a status moves forward only.
  *
- * A message goes to the contact that its contact has been merged into; the lock keeps a merge from passing it by.
+ * A message goes to the contact that its contact has been merged into; the lock keeps a merge from passing it by. One
+ * that is stored as pending takes its content over in place.
  */
 const TEXT = `
 with accepted as materialized (
@@ -62,8 +63,20 @@ with accepted as materialized (
     for key share
   ) as contact on true
   where ((select places from accepted))[place]
-  on conflict (session_id, direction, whatsapp_id, contact_id) do nothing
-  returning id, company_id, session_id, contact_id, direction
+  on conflict (session_id, direction, whatsapp_id, contact_id) do update set
+    content = excluded.content, raw = excluded.raw, envelope = excluded.envelope,
+    ciphertext_hash = excluded.ciphertext_hash, is_answerable = excluded.is_answerable
+  where message.content->>'kind' = 'pending' and (excluded.content->>'kind' <> 'pending'
+    or (excluded.content->>'reason' = 'undecryptable' and message.content->>'reason' <> 'undecryptable'))
+  returning id, company_id, session_id, contact_id, direction, ciphertext_hash,
+    -- A row that was there carries the lock that the update took on it.
+    case when xmax = 0 then 'received' when content->>'kind' = 'pending' then 'undecryptable' else 'resolved' end as news
+), kept as (
+  insert into sent_plaintext (session_id, whatsapp_id, recipient, plaintext)
+  select ($1::uuid[])[place], whatsapp_id, recipient, plaintext
+  from unnest($35::int4[], $36::text[], $37::text[], $38::bytea[]) as sent (place, whatsapp_id, recipient, plaintext)
+  where ((select places from accepted))[place]
+  on conflict (session_id, whatsapp_id) do nothing
 ), moved as (
   update message set
     status = receipt.status,
@@ -89,7 +102,7 @@ with accepted as materialized (
   returning message.id, message.company_id, message.session_id, message.contact_id, message.whatsapp_id, message.status
 ), announced as (
   insert into event (company_id, type, session_id, subject_id, data)
-  select company_id, 'message.received', session_id, id,
+  select company_id, 'message.' || news, session_id, id,
     jsonb_build_object('contactId', contact_id, 'direction', direction)
   from received
   union all
@@ -97,7 +110,9 @@ with accepted as materialized (
 )
 select
   (select places from accepted) as accepted,
-  (select json_agg(json_build_array(id, contact_id)) from received) as received,
+  (select json_agg(json_build_array(id, contact_id)) from received where news = 'received') as received,
+  (select json_agg(json_build_array(session_id, encode(ciphertext_hash, 'hex'), id, contact_id))
+    from received where news = 'resolved') as resolved,
   (select json_agg(json_build_array(session_id, id, contact_id, whatsapp_id, status)) from moved) as moved`
 
 export interface FlushResult {
@@ -105,6 +120,8 @@ export interface FlushResult {
   accepted: boolean[]
   /** Ids of messages that are new, with the canonical contact. */
   received: [id: string, contactId: string][] | null
+  /** Messages whose pending row has their content now; the row is found by the hash of their ciphertext. */
+  resolved: [sessionId: string, ciphertextHash: string, id: string, contactId: string][] | null
   /** Messages whose status has moved. */
   moved:
     | [sessionId: string, id: string, contactId: string, whatsappId: string, status: ReceiptUpdate['status']][]
@@ -119,6 +136,7 @@ export function flushStatement(changes: readonly SealedChanges[]): { name: strin
   const journal = placed(changes, (of) => of.journal)
   const messages = placed(changes, (of) => of.messages)
   const receipts = placed(changes, (of) => of.receipts)
+  const sent = placed(changes, (of) => of.sent)
   const values = [
     uuidArray(sessions.map(({ sessionId }) => sessionId)),
     uuidArray(sessions.map(({ companyId }) => companyId)),
@@ -154,6 +172,10 @@ export function flushStatement(changes: readonly SealedChanges[]): { name: strin
     timestampArray(receipts.rows.map(({ sentAt }) => sentAt)),
     timestampArray(receipts.rows.map(({ deliveredAt }) => deliveredAt)),
     timestampArray(receipts.rows.map(({ readAt }) => readAt)),
+    sent.places,
+    textArray(sent.rows.map(({ whatsappId }) => whatsappId)),
+    textArray(sent.rows.map(({ recipient }) => recipient)),
+    byteaArray(sent.rows.map(({ plaintext }) => plaintext)),
   ]
   return { name: 'frontdesk_flush', text: TEXT, values }
 }

@@ -1,5 +1,5 @@
 import type { Sealer } from '#src/model/sealing.ts'
-import type { KeyKind, SessionChange, SessionStore } from '#src/model/session-store.ts'
+import type { KeyKind, RetryRequest, SessionChange, SessionStore } from '#src/model/session-store.ts'
 import { StoreError } from '#src/model/store-error.ts'
 import type { Owner } from './sealed-changes.ts'
 import { SessionChanges } from './session-changes.ts'
@@ -108,8 +108,8 @@ export class WriterSession implements OwnedSession, Owner {
     )
   }
 
-  findSentContent(whatsappId: string) {
-    return this.#stored.findSentContent(whatsappId)
+  requestSent(request: RetryRequest) {
+    return this.#stored.requestSent(request)
   }
 
   close(): Promise<void> {

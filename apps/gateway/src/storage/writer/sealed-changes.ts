@@ -1,6 +1,6 @@
 import { isAnswerable } from '#src/model/answerable.ts'
 import type { Sealer } from '#src/model/sealing.ts'
-import { KEY_KINDS, type KeyKind, type ReceivedMessage } from '#src/model/session-store.ts'
+import { KEY_KINDS, type KeyKind, type ReceivedMessage, type SentMessage } from '#src/model/session-store.ts'
 import { storableJson, storableText } from '#src/model/storable-text.ts'
 import { foldReceipts, type Progress } from './receipts.ts'
 import type { SessionChanges } from './session-changes.ts'
@@ -24,6 +24,7 @@ export interface SealedChanges<Session extends Owner = Owner> {
   messages: MessageRow[]
   journal: { ciphertextHash: Uint8Array; plaintext: Uint8Array }[]
   receipts: ({ whatsappId: string } & Progress)[]
+  sent: SentMessage[]
 }
 
 interface MessageRow {
@@ -44,6 +45,8 @@ export const keyContext = (sessionId: string, kind: KeyKind, id: string): string
 export const journalContext = (sessionId: string, ciphertextHash: Uint8Array): string =>
   `${sessionId}/journal/${Buffer.from(ciphertextHash).toString('hex')}`
 
+export const sentContext = (sessionId: string, whatsappId: string): string => `${sessionId}/sent/${whatsappId}`
+
 /** Encodes and seals what a session has changed. @throws whatever `encode` of a key throws */
 export function sealChanges<Session extends Owner>(
   session: Session,
@@ -60,6 +63,7 @@ export function sealChanges<Session extends Owner>(
     messages: [],
     journal: [],
     receipts: [],
+    sent: [],
   }
   for (const change of changes.keys.values()) {
     const [kind, id] = [KEY_KINDS[change.kind], storableText(change.id)]
@@ -76,16 +80,37 @@ export function sealChanges<Session extends Owner>(
     sealed.journal.push({ ciphertextHash, plaintext: value })
     sealed.bytes += value.byteLength
   }
+  for (const { whatsappId, recipient, plaintext } of changes.sent) {
+    const value = sealer.seal(plaintext, sentContext(session.sessionId, whatsappId))
+    sealed.sent.push({ whatsappId, recipient, plaintext: value })
+    sealed.bytes += value.byteLength
+  }
   const progress = foldReceipts(changes.receipts)
   for (const [whatsappId, furthest] of progress)
     sealed.receipts.push({ ...furthest, whatsappId: storableText(whatsappId) })
   const now = new Date()
-  for (const message of changes.messages) {
+  for (const message of oncePerId(changes.messages)) {
     const row = messageRow(message, progress, now)
     sealed.messages.push(row)
-    sealed.bytes += row.content.length + row.envelope.length + message.raw.byteLength
+    sealed.bytes += row.content.length + row.envelope.length + (message.raw?.byteLength ?? 0)
   }
   return sealed
+}
+
+/**
+ * One statement cannot write the same row twice. Of the copies of a message the first one counts, and a pending one
+ * gives its place to the one that can be read.
+ */
+function oncePerId(messages: readonly ReceivedMessage[]): Iterable<ReceivedMessage> {
+  if (messages.length < 2) return messages
+  const copies = new Map<string, ReceivedMessage>()
+  for (const message of messages) {
+    const name = `${message.direction}/${message.contactId}/${message.whatsappId}`
+    const first = copies.get(name)
+    if (first === undefined) copies.set(name, message)
+    else if (first.content.kind === 'pending') copies.set(name, { ...message, id: first.id })
+  }
+  return copies.values()
 }
 
 function messageRow(message: ReceivedMessage, progress: ReadonlyMap<string, Progress>, now: Date): MessageRow {

@@ -3,6 +3,7 @@ import type {
   KeyChange,
   ReceiptUpdate,
   ReceivedMessage,
+  SentMessage,
   SessionChange,
 } from '#src/model/session-store.ts'
 
@@ -12,6 +13,7 @@ export class SessionChanges {
   readonly messages: ReceivedMessage[] = []
   readonly journal: JournalEntry[] = []
   readonly receipts: ReceiptUpdate[] = []
+  readonly sent: SentMessage[] = []
   /** How many changes were published. */
   operations = 0
 
@@ -21,6 +23,7 @@ export class SessionChanges {
     if (change.messages) this.messages.push(...change.messages)
     if (change.journal) this.journal.push(...change.journal)
     if (change.receipts) this.receipts.push(...change.receipts)
+    if (change.sent) this.sent.push(...change.sent)
   }
 
   touches(kind: string, ids: readonly string[]): boolean {
@@ -28,7 +31,8 @@ export class SessionChanges {
   }
 
   plaintextOf(ciphertextHash: Uint8Array): Uint8Array | undefined {
-    const isSame = (entry: { ciphertextHash: Uint8Array }) => Buffer.compare(entry.ciphertextHash, ciphertextHash) === 0
+    const isSame = ({ ciphertextHash: other }: { ciphertextHash: Uint8Array | null }) =>
+      other !== null && Buffer.compare(other, ciphertextHash) === 0
     return this.messages.find(isSame)?.raw ?? this.journal.find(isSame)?.plaintext
   }
 }

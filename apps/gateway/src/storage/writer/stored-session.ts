@@ -1,17 +1,15 @@
-import { type OutgoingContent, outgoingContent } from '@frontdesk/api-contract'
 import { sql } from 'kysely'
 import type { Sealer } from '#src/model/sealing.ts'
-import { KEY_KINDS, type KeyKind } from '#src/model/session-store.ts'
+import { KEY_KINDS, type SessionStore } from '#src/model/session-store.ts'
 import { storableText } from '#src/model/storable-text.ts'
 import type { Database } from '../database.ts'
-import { journalContext, keyContext } from './sealed-changes.ts'
+import { journalContext, keyContext, sentContext } from './sealed-changes.ts'
 
 /** What of a session stands in the database. */
-export interface StoredSession {
-  readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>>
-  findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined>
-  findSentContent(whatsappId: string): Promise<OutgoingContent | undefined>
-}
+export type StoredSession = Pick<SessionStore, 'readKeys' | 'findPlaintext' | 'requestSent'>
+
+/** How long a message is sent again, for devices that could not read it. */
+export const SENT_RETENTION_DAYS = 7
 
 export function storedSession({ worker }: Database, sessionId: string, sealer: Sealer): StoredSession {
   return {
@@ -38,16 +36,18 @@ export function storedSession({ worker }: Database, sessionId: string, sealer: S
       const [row] = rows
       return row?.is_sealed ? sealer.open(row.plaintext, journalContext(sessionId, ciphertextHash)) : row?.plaintext
     },
-    async findSentContent(whatsappId) {
-      const row = await worker
-        .selectFrom('message')
-        .select('content')
-        .where('session_id', '=', sessionId)
-        .where('direction', '=', 'outbound')
-        .where('whatsapp_id', '=', storableText(whatsappId))
-        .executeTakeFirst()
-      // What the owner has sent from the phone can be of a kind that cannot be sent from here.
-      return row && outgoingContent.safeParse(row.content).data
+    async requestSent({ whatsappId, device, recipients }) {
+      const { rows } = await sql<{ recipient: string; plaintext: Uint8Array; requests: number }>`
+        update sent_plaintext
+        set requests = requests || jsonb_build_object(${device}::text, coalesce((requests->>${device}::text)::int, 0) + 1)
+        where session_id = ${sessionId} and whatsapp_id = ${whatsappId}
+          and created_at > now() - make_interval(days => ${SENT_RETENTION_DAYS})
+          and (${recipients === undefined} or recipient = any (${[...(recipients ?? [])]}::text[]))
+        returning recipient, plaintext, (requests->>${device}::text)::int as requests`.execute(worker)
+      const [row] = rows
+      return (
+        row && { ...row, whatsappId, plaintext: await sealer.open(row.plaintext, sentContext(sessionId, whatsappId)) }
+      )
     },
   }
 }

@@ -26,7 +26,7 @@ const DRAIN_TIMEOUT_MS = 5_000
 export interface CommittedChanges {
   sessionId: string
   companyId: string
-  /** With the canonical contact, which can differ from the one published. */
+  /** With the canonical contact, which can differ from the one published, and the id of the row that one resolves. */
   messages: ReceivedMessage[]
   receipts: { messageId: string; contactId: string; whatsappId: string; status: ReceiptUpdate['status'] }[]
 }
@@ -226,8 +226,8 @@ class GroupCommitWriter implements Writer {
 function committedChanges({ changes, outcome }: Settled<WriterSession>): CommittedChanges | undefined {
   if (outcome.kind !== 'committed') return undefined
   const messages = changes.messages.flatMap(({ message }) => {
-    const contactId = outcome.received.get(message.id)
-    return contactId === undefined ? [] : [{ ...message, contactId }]
+    const row = outcome.received.get(message.id)
+    return row === undefined ? [] : [{ ...message, ...row }]
   })
   if (messages.length + outcome.moved.length === 0) return undefined
   const { sessionId, companyId } = changes.session

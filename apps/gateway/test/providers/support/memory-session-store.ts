@@ -1,5 +1,12 @@
-import type { OutgoingContent } from '@frontdesk/api-contract'
-import type { KeyKind, ReceiptUpdate, ReceivedMessage, SessionChange, SessionStore } from '#src/model/session-store.ts'
+import type {
+  KeyKind,
+  ReceiptUpdate,
+  ReceivedMessage,
+  RetryRequest,
+  SentMessage,
+  SessionChange,
+  SessionStore,
+} from '#src/model/session-store.ts'
 import type { StoreError } from '#src/model/store-error.ts'
 
 /** A session's store in memory, for tests that decide when, and whether, something is committed and read. */
@@ -8,7 +15,8 @@ export class MemorySessionStore implements SessionStore {
   readonly messages: ReceivedMessage[] = []
   readonly receipts: ReceiptUpdate[] = []
   readonly plaintexts = new Map<string, Uint8Array>()
-  readonly sent = new Map<string, OutgoingContent>()
+  readonly sent = new Map<string, SentMessage>()
+  readonly requests = new Map<string, number>()
   /** How many keys of each kind were read. */
   readonly reads: { kind: KeyKind; ids: readonly string[] }[] = []
   lookups = 0
@@ -22,7 +30,6 @@ export class MemorySessionStore implements SessionStore {
   isHeld = false
   published = 0
   #committed = 0
-  readonly #known = new Set<string>()
   #pending: SessionChange[] = []
   #failure: StoreError | undefined
   #waiting: { sequence: number; resolve: () => void; reject: (error: StoreError) => void }[] = []
@@ -30,7 +37,8 @@ export class MemorySessionStore implements SessionStore {
   publish(change: SessionChange): number {
     this.published += 1
     this.#pending.push(change)
-    for (const { ciphertextHash, raw } of change.messages ?? []) this.#remember(ciphertextHash, raw)
+    for (const { ciphertextHash, raw } of change.messages ?? [])
+      if (ciphertextHash && raw) this.#remember(ciphertextHash, raw)
     for (const { ciphertextHash, plaintext } of change.journal ?? []) this.#remember(ciphertextHash, plaintext)
     if (!this.isHeld && this.commitDelayMs > 0) setTimeout(() => this.commit(), this.commitDelayMs)
     else if (!this.isHeld) queueMicrotask(() => this.commit())
@@ -64,8 +72,13 @@ export class MemorySessionStore implements SessionStore {
     return this.plaintexts.get(Buffer.from(hash).toString('hex'))
   }
 
-  async findSentContent(whatsappId: string): Promise<OutgoingContent | undefined> {
-    return this.sent.get(whatsappId)
+  async requestSent({ whatsappId, device, recipients }: RetryRequest) {
+    const sent = this.sent.get(whatsappId)
+    if (!sent || (recipients && !recipients.includes(sent.recipient))) return undefined
+    const name = `${whatsappId}/${device}`
+    const requests = (this.requests.get(name) ?? 0) + 1
+    this.requests.set(name, requests)
+    return { ...sent, requests }
   }
 
   /** Commits everything that is held. */
@@ -94,17 +107,21 @@ export class MemorySessionStore implements SessionStore {
     this.plaintexts.set(Buffer.from(hash).toString('hex'), plaintext)
   }
 
-  #apply({ keys = [], messages = [], receipts = [] }: SessionChange): void {
+  #apply({ keys = [], messages = [], receipts = [], sent = [] }: SessionChange): void {
     for (const { kind, id, encode } of keys) {
       if (encode) this.keys.set(`${kind}/${id}`, encode())
       else this.keys.delete(`${kind}/${id}`)
     }
     for (const message of messages) {
-      const { whatsappId, direction, contactId } = message
-      const identity = `${direction}/${whatsappId}/${contactId}`
-      if (!this.#known.has(identity)) this.messages.push(message)
-      this.#known.add(identity)
+      const place = this.messages.findIndex(
+        ({ whatsappId, direction, contactId }) =>
+          whatsappId === message.whatsappId && direction === message.direction && contactId === message.contactId,
+      )
+      const stored = this.messages[place]
+      if (!stored) this.messages.push(message)
+      else if (stored.content.kind === 'pending') this.messages[place] = { ...message, id: stored.id }
     }
     this.receipts.push(...receipts)
+    for (const one of sent) this.sent.set(one.whatsappId, one)
   }
 }
