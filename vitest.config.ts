@@ -2,7 +2,6 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['{apps,packages}/*/test/**/*.test.ts', '{benchmarks,scripts}/test/**/*.test.ts'],
     // Tests start servers, databases and browsers: real parts take their time on a small machine.
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -14,5 +13,27 @@ export default defineConfig({
     // Node runs the sources itself, as it does in production, so that V8's own coverage of every process, spawned
     // ones included, speaks of the same lines.
     experimental: { viteModuleRunner: false },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'all',
+          include: ['{apps,packages}/*/test/**/*.test.ts', '{benchmarks,scripts}/test/**/*.test.ts'],
+          provide: { connection: 'direct' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // The same tests again, with PgBouncer in transaction mode between: what speaks to the database itself.
+          name: 'pooled',
+          include: [
+            'apps/gateway/test/storage/{writer,writer-failures,leases,key-ring,row-level-security,events}.test.ts',
+            'apps/gateway/test/services/outbox/accept.test.ts',
+          ],
+          provide: { connection: 'pooled' },
+        },
+      },
+    ],
   },
 })

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureChromium } from './ensure-chromium.ts'
+import { ensurePgBouncer } from './ensure-pgbouncer.ts'
 
 const MINIMUM_LINES_PERCENT = 85
 const selection = process.argv.slice(2)
@@ -18,10 +19,10 @@ if (selection.length > 0) {
 }
 
 function testEverything(): number {
-  const chromium = ensureChromium()
+  const programs = { CHROMIUM_PATH: ensureChromium(), PGBOUNCER_PATH: ensurePgBouncer() }
   const coverage = mkdtempSync(join(tmpdir(), 'frontdesk-coverage-'))
   try {
-    const env = { ...process.env, NODE_V8_COVERAGE: coverage, CHROMIUM_PATH: chromium }
+    const env = { ...process.env, NODE_V8_COVERAGE: coverage, ...programs }
     return (
       run('vitest', ['run'], env) ||
       run('c8', [

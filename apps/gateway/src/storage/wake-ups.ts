@@ -12,7 +12,7 @@ export interface WakeUp {
   id: string
 }
 
-export interface WakeUpListener {
+interface WakeUpListener {
   /** For each wake-up of another process. */
   wokenUp(wakeUp: WakeUp): void
   /** Some may have been lost, since nothing can be heard now, or could not be: look at everything. */
@@ -27,7 +27,7 @@ export interface WakeUps extends AsyncDisposable {
   listen(listener: WakeUpListener): () => void
 }
 
-export interface WakeUpOptions {
+interface WakeUpOptions {
   database: Database
   /** An address of the same database without a pooler, or with one that keeps sessions; needed where `database` is pooled. */
   directUrl: string | undefined

@@ -25,7 +25,7 @@ let proxy: FaultyProxy
 let writer: Writer
 beforeAll(async () => {
   testDatabase = await createTestDatabase()
-  proxy = await startFaultyProxy(testDatabase.url)
+  proxy = await startFaultyProxy(testDatabase.database.url)
   writer = await startWriter({ database: { ...testDatabase.database, url: proxy.url }, log })
 })
 afterAll(async () => {

@@ -4,11 +4,13 @@ import { newId } from '#src/model/ids.ts'
 import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { type Database, openDatabase } from '#src/storage/database.ts'
 import { type KeyRing, openKeyRing } from '#src/storage/key-ring.ts'
+import { startPgBouncer } from './pgbouncer.ts'
 
 /** A database of a test file's own: migrated, empty, and dropped in the end. */
 export interface TestDatabase extends AsyncDisposable {
-  /** Of the owner of all tables. */
+  /** Of the owner of all tables, without a pooler. */
   readonly url: string
+  /** As the run of the tests says: directly, or through PgBouncer. */
   readonly database: Database
   readonly keyRing: KeyRing
   readonly masterKey: Uint8Array
@@ -33,9 +35,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 
 /** The same for a migrated database that a test has started by itself. Disposing of it closes it only. */
 export async function openTestDatabase(url: string): Promise<TestDatabase> {
-  const database = await openDatabase(url)
+  await using resources = new AsyncDisposableStack()
+  const pooler = inject('connection') === 'pooled' ? resources.use(await startPgBouncer(url)) : undefined
+  const database = resources.use(await openDatabase(pooler?.url ?? url))
   const masterKey = randomBytes(32)
   const keyRing = await openKeyRing(database, masterKey, 'emulator')
+  const opened = resources.move()
   return {
     url,
     database,
@@ -64,7 +69,7 @@ export async function openTestDatabase(url: string): Promise<TestDatabase> {
         .execute()
       return id
     },
-    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 

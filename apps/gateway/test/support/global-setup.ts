@@ -13,6 +13,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Of the migrated database that every test database is a copy of. */
     templateDatabaseUrl: string
+    /** How test databases are reached: see vitest.config.ts. */
+    connection: 'direct' | 'pooled'
   }
 }
 

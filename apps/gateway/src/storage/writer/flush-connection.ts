@@ -36,8 +36,11 @@ export class FlushConnection implements AsyncDisposable {
       ...connectionConfig(this.#server, 'frontdesk_worker', FLUSH_SETTINGS),
       query_timeout: RESPONSE_TIMEOUT_MS,
     })
-    if (this.#server.isPooled) return await queryInScope<Row>(this.#client, statement, SCOPE)
-    return await this.#client.query<Row>(statement)
+    if (!this.#server.isPooled) return await this.#client.query<Row>(statement)
+    const { name, ...unnamed } = statement
+    // The name is for whoever looks at the server's activity.
+    if (name !== undefined) unnamed.text = `/* ${name} */ ${unnamed.text}`
+    return await queryInScope<Row>(this.#client, unnamed, SCOPE)
   }
 
   /** Forgets a connection whose state is not known. */
