@@ -6,6 +6,7 @@ import type {
   Burst,
   Chat,
   CompanionKeys,
+  CompanionStats,
   Counters,
   EmulatorControl,
   EmulatorInfo,
@@ -187,6 +188,20 @@ export class Emulator implements EmulatorControl, AsyncDisposable {
 
   async counters(): Promise<Counters> {
     return structuredClone(this.#state.counters)
+  }
+
+  async companionStats({ phone }: { phone?: string } = {}): Promise<CompanionStats[]> {
+    const companions =
+      phone === undefined ? this.#state.directory.companions() : this.#account(phone).companions.values()
+    return Array.from(companions, ({ account, jid, uptime }) => {
+      const { connected, disconnected, refused } = uptime.read()
+      const times = { connectedMs: connected, disconnectedMs: disconnected, refusedMs: refused }
+      return { phone: account.phone, jid, logins: uptime.logins, ...times }
+    })
+  }
+
+  async resetStats(): Promise<void> {
+    for (const { uptime } of this.#state.directory.companions()) uptime.reset()
   }
 
   async prepareBurst(burst: Burst): Promise<{ count: number; preKeyMessages: number }> {

@@ -7,8 +7,13 @@ import { until } from './support/until.ts'
 
 /** docs/faults.md says for each where Baileys decides so. */
 const ENDINGS: [Fault, number][] = [
+  [{ kind: 'stream_error', code: '403' }, 403],
+  [{ kind: 'stream_error', code: '405' }, 405],
+  [{ kind: 'stream_error', code: '408' }, 408],
+  [{ kind: 'stream_error', code: '411' }, 411],
   [{ kind: 'stream_error', code: '428' }, 428],
   [{ kind: 'stream_error', code: '440' }, 440],
+  [{ kind: 'stream_error', code: '500' }, 500],
   [{ kind: 'stream_error', code: '503' }, 503],
   [{ kind: 'stream_error', code: '515' }, 515],
   [{ kind: 'stream_end' }, 428],
@@ -179,6 +184,54 @@ test('a refusal by HTTP reaches Baileys, which does nothing about it', async () 
 
   expect(status).toBe(503)
   expect(refused.closeCode).toBeUndefined()
+})
+
+test('a message is refused by its ack, and is not delivered', async () => {
+  await using emulator = await startEmulator()
+  using salon = await linkBaileys(emulator, SALON)
+  await emulator.fault({ kind: 'refuse_messages', phone: SALON, error: '463', count: 1 })
+  const restricted = await salon.send(jidOf(ANNA), 'restricted')
+  await until('the first was answered', () => salon.acks.length === 1)
+  await emulator.fault({ kind: 'refuse_messages', phone: SALON, error: '429', count: 1 })
+  const tooMany = await salon.send(jidOf(ANNA), 'too many')
+  await salon.send(jidOf(ANNA), 'welcome')
+
+  await until('all were answered', () => salon.acks.length === 3)
+  expect(salon.acks.map(({ attrs }) => attrs['error'])).toEqual(['463', '429', undefined])
+  await until('Baileys reported both', () => salon.statuses(tooMany).length > 0)
+  expect([salon.statuses(restricted), salon.statuses(tooMany)]).toEqual([[0], [0]])
+  const [chat] = await until('Anna saw one', async () => {
+    const chats = await emulator.chats(ANNA)
+    return chats.length > 0 ? chats : undefined
+  })
+  expect(chat?.messages.map(({ text }) => text)).toEqual(['welcome'])
+})
+
+test('a message comes without its content, which the phone hands over when it is asked', async () => {
+  await using emulator = await startEmulator()
+  using salon = await linkBaileys(emulator, SALON)
+  await emulator.fault({ kind: 'unavailable_messages', phone: SALON, count: 1 })
+
+  const { id } = await emulator.sendText({ from: ANNA, to: SALON, text: 'kept back' })
+  await emulator.sendText({ from: ANNA, to: SALON, text: 'not kept back' })
+
+  await salon.text('not kept back')
+  const placeholder = salon.received.find(({ message }) => message.key.id === id)
+  expect(placeholder?.message.messageStubParameters).toEqual(['Message absent from node'])
+  const { message } = await salon.text('kept back')
+  expect(message.key).toMatchObject({ id, remoteJid: jidOf(ANNA), fromMe: false })
+  await until('nothing was left to acknowledge', async () => (await emulator.pending()) === 0)
+})
+
+test('a number without devices can get them back', async () => {
+  await using emulator = await startEmulator()
+  using salon = await linkBaileys(emulator, SALON)
+  await emulator.fault({ kind: 'no_devices', phone: ANNA })
+  expect(await salon.socket.onWhatsApp(ANNA)).toEqual([])
+
+  await emulator.fault({ kind: 'no_devices', phone: ANNA, isOn: false })
+
+  expect(await salon.socket.onWhatsApp(ANNA)).toMatchObject([{ exists: true }])
 })
 
 test('nothing that libsignal prints reaches the console, and everything else does', async () => {

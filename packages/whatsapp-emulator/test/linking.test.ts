@@ -122,6 +122,62 @@ test('a companion whose pre-key is not signed with its identity is turned away',
   expect(await client.closed()).toBe(400)
 })
 
+test('a QR code is valid for a while, and a companion that nobody links is sent away', async () => {
+  await using emulator = await startEmulator({ behaviour: { qrValidityMs: { first: 1, later: 50 } } })
+  using client = new BaileysClient(emulator)
+  const qr = await client.qr()
+
+  await expect(emulator.scanQr({ phone: SALON, qr })).rejects.toThrow('unknown or has expired')
+  expect(await client.closed()).toBe(428)
+  expect(await emulator.pendingLinks()).toEqual([])
+})
+
+test('a companion that counts the time itself ends before the server does', async () => {
+  await using emulator = await startEmulator({ behaviour: { qrValidityMs: { first: 100, later: 100 } } })
+  using client = new BaileysClient(emulator, undefined, { qrTimeout: 50 })
+
+  expect(await client.closed()).toBe(408)
+  expect(new Set(client.qrs).size).toBe(6)
+})
+
+test('a phone links four companions and no fifth', async () => {
+  await using emulator = await startEmulator()
+  for (let count = 0; count < 4; count++) {
+    using client = new BaileysClient(emulator)
+    await emulator.scanQr({ phone: SALON, qr: await client.qr() })
+    await client.closed()
+  }
+  using fifth = new BaileysClient(emulator)
+  const { code } = await fifth.pairingCode(SALON)
+
+  await expect(emulator.scanQr({ phone: SALON, qr: await fifth.qr() })).rejects.toThrow('4 linked devices')
+  await expect(emulator.enterPairingCode({ phone: SALON, code })).rejects.toThrow('4 linked devices')
+  await emulator.unlink({ phone: SALON, deviceId: 2 })
+  await emulator.enterPairingCode({ phone: SALON, code })
+  expect(await fifth.closed()).toBe(515)
+})
+
+test.each([
+  ['throttled', '429', 'rate-overlimit', 'Try again later'],
+  ['blocked', '403', 'forbidden', 'restricted'],
+] as const)(
+  'linking that is %s fails at the companion and on the phone, until that ends',
+  async (how, code, text, said) => {
+    await using emulator = await startEmulator()
+    using client = new BaileysClient(emulator)
+    await emulator.fault({ kind: 'refuse_linking', phone: SALON, isOn: true, how })
+
+    const { answer } = await client.pairingCode(SALON)
+    expect(answer).toMatchObject({ attrs: { type: 'error' }, content: [{ attrs: { code, text } }] })
+    await expect(emulator.scanQr({ phone: SALON, qr: await client.qr() })).rejects.toThrow(said)
+    expect(client.closeCode).toBeUndefined()
+
+    await emulator.fault({ kind: 'refuse_linking', phone: SALON, isOn: false })
+    await emulator.scanQr({ phone: SALON, qr: await client.qr() })
+    expect(await client.closed()).toBe(515)
+  },
+)
+
 test('what is no phone number cannot scan', async () => {
   await using emulator = await startEmulator()
   using client = new BaileysClient(emulator)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { dropOldest } from '../books/drop-oldest.ts'
 import { Ring } from '../books/ring.ts'
+import type { LoginRefusal } from '../faults/login-refusal.ts'
 import type { MessageBody } from '../signal/message-codec.ts'
 import { SignalDevice } from '../signal/signal-device.ts'
 import { type Addressing, lidJid, phoneNumberJid } from '../wire/jids.ts'
@@ -33,6 +34,8 @@ export class Account {
   hasNoDevices = false
   /** Why WhatsApp lets this number link no devices now, if it does not. */
   linkingRefusal: 'throttled' | 'blocked' | undefined
+  /** How this number's next logins are refused, if they are. */
+  loginRefusal: LoginRefusal | undefined
   /** The customers that bursts let write to this number, so that the next burst continues their sessions. */
   burstCustomers: string[] = []
   #lastCompanionId = 0

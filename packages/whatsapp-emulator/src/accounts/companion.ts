@@ -1,3 +1,4 @@
+import { Uptime } from '../core/uptime.ts'
 import type { CompanionFaults } from '../faults/companion-faults.ts'
 import type { KeyBundle, SignedPreKey } from '../signal/key-bundle.ts'
 import { lidJid, phoneNumberJid } from '../wire/jids.ts'
@@ -10,12 +11,15 @@ import { PreKeyPool } from './pre-key-pool.ts'
 export interface CompanionConnection {
   /** The companion has asked for its messages; before that they wait. */
   readonly isActive: boolean
+  readonly isStalled: boolean
   /** `encoded` spares the encoding when it was done ahead. */
   send(node: BinaryNode, encoded?: Buffer): void
   sendCorruptFrame(): void
   /** Gives the companion a moment to read what was sent last, then breaks the connection. */
   end(): void
   terminate(): void
+  /** Another login has taken this connection's place: its end is told, and what still comes from it is counted. */
+  replace(): void
   /** From here on nothing goes through in either direction. */
   stall(): void
 }
@@ -46,6 +50,7 @@ export class Companion {
   readonly claimedPreKeys: number | undefined
   readonly preKeys = new PreKeyPool()
   readonly pending = new PendingStanzas()
+  readonly uptime = new Uptime()
   registrationId: number
   signedPreKey: SignedPreKey
   connection: CompanionConnection | undefined

@@ -32,6 +32,8 @@ export function connectEmulator(baseUrl: string): EmulatorClient {
     wire: (query) => ask('wire', query),
     chats: (phone) => ask('chats', phone),
     counters: () => ask('counters'),
+    companionStats: (query) => ask('companionStats', query),
+    resetStats: () => ask('resetStats'),
     prepareBurst: (burst) => ask('prepareBurst', burst),
     fireBurst: (pace) => ask('fireBurst', pace),
     pending: () => ask('pending'),

@@ -7,10 +7,12 @@ type Call = (control: EmulatorControl, argument: unknown) => Promise<unknown>
 const phone = z.string().regex(/^[1-9]\d{6,14}$/, 'must be 7 to 15 digits, country code first')
 const text = z.string().min(1).max(65_536)
 const count = z.int().min(1).max(1_000_000)
-const code = z.enum(['401', '428', '440', '503', '515'])
+const code = z.enum(['401', '403', '405', '408', '411', '428', '440', '500', '503', '515'])
+const loginFailure = z.enum(['401', '402', '403', '405', '406', '411', '500', '503'])
 const base64 = z.base64()
 const target = { phone: phone.exactOptional() }
 
+const versionPart = z.int().min(0)
 const validityMs = z.int().min(1).max(3_600_000)
 
 const behaviour = z.strictObject({
@@ -20,6 +22,7 @@ const behaviour = z.strictObject({
   asksRetry: z.boolean().exactOptional(),
   keepsBooks: z.boolean().exactOptional(),
   qrValidityMs: z.strictObject({ first: validityMs, later: validityMs }).exactOptional(),
+  oldestVersion: z.tuple([versionPart, versionPart, versionPart]).exactOptional(),
 })
 
 const fault = z.discriminatedUnion('kind', [
@@ -32,13 +35,32 @@ const fault = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('lose_acks'), count, ...target }),
   z.strictObject({ kind: z.literal('duplicate'), count, ...target }),
   z.strictObject({ kind: z.literal('reorder'), count, ...target }),
-  z.strictObject({ kind: z.literal('no_devices'), phone }),
+  z.strictObject({ kind: z.literal('refuse_messages'), error: z.enum(['429', '463']), count, ...target }),
+  z.strictObject({ kind: z.literal('unavailable_messages'), count, ...target }),
+  z.strictObject({ kind: z.literal('no_devices'), phone, isOn: z.boolean().exactOptional() }),
+  z.strictObject({
+    kind: z.literal('refuse_linking'),
+    phone,
+    isOn: z.boolean(),
+    how: z.enum(['throttled', 'blocked']).exactOptional(),
+  }),
   z.strictObject({ kind: z.literal('lose_sessions'), phone }),
   z.strictObject({
     kind: z.literal('refuse_connections'),
     isOn: z.boolean(),
     how: z.enum(['reset', 'http_503']).exactOptional(),
   }),
+  z.discriminatedUnion('isOn', [
+    z.strictObject({
+      kind: z.literal('refuse_logins'),
+      isOn: z.literal(true),
+      reason: loginFailure,
+      count: count.exactOptional(),
+      banSeconds: z.int().min(1).max(86_400).exactOptional(),
+      ...target,
+    }),
+    z.strictObject({ kind: z.literal('refuse_logins'), isOn: z.literal(false), ...target }),
+  ]),
 ])
 
 const sendText = z.strictObject({
@@ -100,6 +122,10 @@ export const CONTROL_CALLS: Record<keyof EmulatorControl, Call> = {
   wire: call(wireQuery.optional(), (control, argument) => control.wire(argument)),
   chats: call(phone, (control, argument) => control.chats(argument)),
   counters: call(nothing, (control) => control.counters()),
+  companionStats: call(z.strictObject({ phone: phone.exactOptional() }).optional(), (control, argument) =>
+    control.companionStats(argument),
+  ),
+  resetStats: call(nothing, (control) => control.resetStats()),
   prepareBurst: call(burst, (control, argument) => control.prepareBurst(argument)),
   fireBurst: call(
     z.strictObject({ perSecond: z.number().positive().max(1_000_000).exactOptional() }).optional(),

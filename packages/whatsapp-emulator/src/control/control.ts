@@ -48,6 +48,10 @@ export interface EmulatorControl {
   /** Book two: what this phone would display in its chats, copies with an id already seen dropped. */
   chats(phone: string): Promise<Chat[]>
   counters(): Promise<Counters>
+  /** How long each companion, or each of one phone, was connected, and how often it logged in. */
+  companionStats(query?: { phone?: string }): Promise<CompanionStats[]>
+  /** Lets `companionStats` count from now on. */
+  resetStats(): Promise<void>
   /** Encrypts messages ahead so that `fireBurst` measures the receiver and not the emulator. */
   prepareBurst(burst: Burst): Promise<{ count: number; preKeyMessages: number }>
   /** Sends the prepared burst: all at once, or `perSecond`. Resolves, when all are sent, with each id and its sending time. */
@@ -135,27 +139,49 @@ interface Target {
   phone?: string
 }
 
+export type StreamErrorCode = '401' | '403' | '405' | '408' | '411' | '428' | '440' | '500' | '503' | '515'
+
 export type Fault =
-  /** The server ends the stream in this way. 401 also unlinks the device. */
-  | (Target & { kind: 'stream_error'; code: '401' | '428' | '440' | '503' | '515' })
+  /** The server ends the stream so that a client reports this code. 401 also unlinks the device. */
+  | (Target & { kind: 'stream_error'; code: StreamErrorCode })
   | (Target & { kind: 'stream_end' })
   /** The TCP connection breaks without a word. */
   | (Target & { kind: 'drop' })
-  /** The socket stays open and nothing goes through any more. */
+  /** The socket stays open and nothing goes through any more, until the companion connects anew. */
   | (Target & { kind: 'stall' })
   | (Target & { kind: 'corrupt_frame' })
   /** Acks of the companion's messages: held back, or swallowed, for the next `count` messages. */
   | (Target & { kind: 'delay_acks'; delayMs: number; count: number })
   | (Target & { kind: 'lose_acks'; count: number })
+  /** The server refuses the companion's next `count` messages: too many (429), or a restricted account (463). */
+  | (Target & { kind: 'refuse_messages'; count: number; error: '429' | '463' })
+  /** The next `count` messages to the companion come without their content; it has to ask its phone for them. */
+  | (Target & { kind: 'unavailable_messages'; count: number })
   /** The next `count` stanzas to the companion are sent twice, or swapped in pairs. */
   | (Target & { kind: 'duplicate'; count: number })
   | (Target & { kind: 'reorder'; count: number })
-  /** usync names no devices for this number. */
-  | { kind: 'no_devices'; phone: string }
+  /** usync names no devices for this number, as for one that is not on WhatsApp, while this is on (the default). */
+  | { kind: 'no_devices'; phone: string; isOn?: boolean }
+  /**
+   * This number can link no devices while this is on: too many attempts were made (`throttled`, the default), or WhatsApp
+   * has restricted the account (`blocked`). Companions that ask for a pairing code are refused, and the phone refuses what
+   * its owner scans or types.
+   */
+  | { kind: 'refuse_linking'; phone: string; isOn: boolean; how?: 'throttled' | 'blocked' }
   /** This phone lost its Signal sessions, as after a reinstallation: what it is sent cannot be decrypted and is asked for again. */
   | { kind: 'lose_sessions'; phone: string }
   /** New connections are refused while this is on: reset (the default), or answered with HTTP status 503. */
   | { kind: 'refuse_connections'; isOn: boolean; how?: 'reset' | 'http_503' }
+  /**
+   * Logins of this number, or of all, fail with this reason: the next `count`, or all while this is on. Without a phone
+   * companions that want to be linked are refused too. A temporary ban (402) tells when it expires, after `banSeconds`
+   * (3,600 by default), and ends then.
+   */
+  | (Target & { kind: 'refuse_logins'; isOn: true; reason: LoginFailure; count?: number; banSeconds?: number })
+  | (Target & { kind: 'refuse_logins'; isOn: false })
+
+/** Logged out, temporarily banned, banned or locked, outdated, banned, wrong device, server error, unavailable. */
+export type LoginFailure = '401' | '402' | '403' | '405' | '406' | '411' | '500' | '503'
 
 export interface Behaviour {
   /**
@@ -176,6 +202,8 @@ export interface Behaviour {
    * default. When a later one's time has passed since the last expired, the server ends the stream.
    */
   qrValidityMs: { first: number; later: number }
+  /** Clients of an older version are refused as outdated (405); all versions are good enough by default. */
+  oldestVersion: [number, number, number]
 }
 
 export interface WireEntry {
@@ -195,6 +223,10 @@ export interface Counters {
   /** Open now. */
   connections: number
   logins: number
+  /** Logins while another connection of the same companion was open and alive. */
+  replacedLogins: number
+  /** Frames that came from a connection after another login had taken its place. */
+  framesAfterReplacement: number
   messagesFromCompanions: number
   decrypted: number
   decryptFailures: number
@@ -203,6 +235,19 @@ export interface Counters {
   acks: number
   /** Queries by namespace, type and first child, such as `usync/get/usync`. */
   iqs: Record<string, number>
+}
+
+/** What the server saw of a companion since its linking, or since `resetStats`. */
+export interface CompanionStats {
+  phone: string
+  jid: string
+  logins: number
+  /** Logged in, and not by a stalled connection. */
+  connectedMs: number
+  /** Not connected although the emulator would have taken a login. */
+  disconnectedMs: number
+  /** Not connected while `refuse_connections` or `refuse_logins` was on for it. */
+  refusedMs: number
 }
 
 export interface Burst {

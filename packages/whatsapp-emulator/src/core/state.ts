@@ -1,6 +1,7 @@
 import { Directory } from '../accounts/directory.ts'
 import { WireBook } from '../books/wire-book.ts'
 import type { Behaviour, Counters } from '../control/control.ts'
+import type { LoginRefusal } from '../faults/login-refusal.ts'
 import { type CertificateChain, makeCertificateChain } from '../noise/certificate-chain.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { EventHub } from './event-hub.ts'
@@ -23,6 +24,8 @@ export interface EmulatorState {
   pendingStanzas: number
   /** How new connections are refused now, if they are. */
   refusal: 'reset' | 'http_503' | undefined
+  /** How the next logins of all numbers are refused, if they are. */
+  loginRefusal: LoginRefusal | undefined
 }
 
 const DEFAULT_BEHAVIOUR: Behaviour = {
@@ -32,6 +35,7 @@ const DEFAULT_BEHAVIOUR: Behaviour = {
   asksRetry: true,
   keepsBooks: true,
   qrValidityMs: { first: 60_000, later: 20_000 },
+  oldestVersion: [0, 0, 0],
 }
 
 export function makeEmulatorState(behaviour: Partial<Behaviour> = {}): EmulatorState {
@@ -44,6 +48,8 @@ export function makeEmulatorState(behaviour: Partial<Behaviour> = {}): EmulatorS
     counters: {
       connections: 0,
       logins: 0,
+      replacedLogins: 0,
+      framesAfterReplacement: 0,
       messagesFromCompanions: 0,
       decrypted: 0,
       decryptFailures: 0,
@@ -58,5 +64,6 @@ export function makeEmulatorState(behaviour: Partial<Behaviour> = {}): EmulatorS
     changes: new ChangeFeed((delayMs, task) => timers.after(delayMs, task)),
     pendingStanzas: 0,
     refusal: undefined,
+    loginRefusal: undefined,
   }
 }

@@ -1,10 +1,12 @@
 import type { Companion } from '../accounts/companion.ts'
-import type { Fault } from '../control/control.ts'
+import type { Fault, StreamErrorCode } from '../control/control.ts'
 import { ControlError } from '../control/control-error.ts'
 import type { EmulatorState } from '../core/state.ts'
+import { updateUptime } from '../core/uptime.ts'
 import { endStream } from '../server/stream-errors.ts'
 import { unlinkCompanion } from '../server/unlinking.ts'
 import { CompanionFaults } from './companion-faults.ts'
+import { setLoginRefusal } from './login-refusal.ts'
 
 /** Makes something go wrong; what clients do about each is in `docs/faults.md`. Throws `ControlError`. */
 export function applyFault(state: EmulatorState, fault: Fault): void {
@@ -22,7 +24,10 @@ export function applyFault(state: EmulatorState, fault: Fault): void {
       for (const { connection } of connected(state, fault.phone)) connection?.terminate()
       break
     case 'stall':
-      for (const { connection } of connected(state, fault.phone)) connection?.stall()
+      for (const companion of connected(state, fault.phone)) {
+        companion.connection?.stall()
+        updateUptime(state, [companion])
+      }
       break
     case 'corrupt_frame':
       for (const { connection } of connected(state, fault.phone)) connection?.sendCorruptFrame()
@@ -40,19 +45,33 @@ export function applyFault(state: EmulatorState, fault: Fault): void {
     case 'reorder':
       for (const faults of faultsOf(state, fault.phone)) faults.reorders = fault.count
       break
+    case 'refuse_messages':
+      for (const faults of faultsOf(state, fault.phone))
+        faults.refusedMessages = { count: fault.count, error: fault.error }
+      break
+    case 'unavailable_messages':
+      for (const faults of faultsOf(state, fault.phone)) faults.unavailableMessages = fault.count
+      break
     case 'no_devices':
-      state.directory.account(fault.phone).hasNoDevices = true
+      state.directory.account(fault.phone).hasNoDevices = fault.isOn ?? true
+      break
+    case 'refuse_linking':
+      state.directory.account(fault.phone).linkingRefusal = fault.isOn ? (fault.how ?? 'throttled') : undefined
       break
     case 'lose_sessions':
       state.directory.account(fault.phone).device.loseSessions()
       break
     case 'refuse_connections':
       state.refusal = fault.isOn ? (fault.how ?? 'reset') : undefined
+      updateUptime(state, state.directory.companions())
+      break
+    case 'refuse_logins':
+      setLoginRefusal(state, fault)
       break
   }
 }
 
-function breakStream(state: EmulatorState, companion: Companion, code: '401' | '428' | '440' | '503' | '515'): void {
+function breakStream(state: EmulatorState, companion: Companion, code: StreamErrorCode): void {
   if (code === '401') unlinkCompanion(state, companion, 'server')
   else if (companion.connection) endStream(companion.connection, code)
 }

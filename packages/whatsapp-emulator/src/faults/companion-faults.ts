@@ -10,12 +10,16 @@ export interface OutgoingStanza {
 export class CompanionFaults {
   delayedAcks = { count: 0, delayMs: 0 }
   lostAcks = 0
+  refusedMessages = { count: 0, error: '' }
+  unavailableMessages = 0
   duplicates = 0
   reorders = 0
   #held: OutgoingStanza | undefined
 
   get isOver(): boolean {
-    return !this.delayedAcks.count && !this.lostAcks && !this.duplicates && !this.reorders && !this.#held
+    const { delayedAcks, lostAcks, refusedMessages, unavailableMessages, duplicates, reorders } = this
+    const left = delayedAcks.count + lostAcks + refusedMessages.count + unavailableMessages + duplicates + reorders
+    return left === 0 && !this.#held
   }
 
   /** What happens to the ack of the next message: sent after so many milliseconds, or never. */
@@ -27,6 +31,20 @@ export class CompanionFaults {
     if (this.delayedAcks.count === 0) return { delayMs: 0 }
     this.delayedAcks.count--
     return { delayMs: this.delayedAcks.delayMs }
+  }
+
+  /** The error with which the server refuses the companion's next message, if it does. */
+  takeRefusal(): string | undefined {
+    if (this.refusedMessages.count === 0) return undefined
+    this.refusedMessages.count--
+    return this.refusedMessages.error
+  }
+
+  /** Whether the next message reaches the companion without its content. */
+  takeUnavailable(): boolean {
+    if (this.unavailableMessages === 0) return false
+    this.unavailableMessages--
+    return true
   }
 
   /** What goes out in place of this stanza, in this order. */

@@ -4,23 +4,28 @@ import { proto } from 'baileys'
 import type { Companion } from '../accounts/companion.ts'
 import type { EmulatorState } from '../core/state.ts'
 import type { MessageBody } from '../signal/message-codec.ts'
-import { newMessageId } from '../wire/stanza-id.ts'
+import { historyOf } from './history.ts'
 import { sendToOwnCompanion } from './sending.ts'
 
 const APP_STATE_KEY_ID = Buffer.from([0, 0, 0, 0, 0, 1])
 
 /**
- * What a phone sends to a companion after its first login: the key of the app state, and the history, which is empty
- * here. Without them a client waits: Baileys for 20 seconds (`Socket/chats.js`, "awaiting history sync").
+ * What a phone sends to a companion after its first login: the key of the app state, and the history, even when there is
+ * none. Without them a client waits: Baileys for 20 seconds (`Socket/chats.js`, "awaiting history sync").
  */
 export async function sendFirstLoginMessages(state: EmulatorState, companion: Companion): Promise<void> {
-  for (const body of [appStateKeyShare(), emptyHistory('INITIAL_BOOTSTRAP'), emptyHistory('RECENT')])
+  await sendToOwnCompanion(state, companion, appStateKeyShare())
+  for (const { type, history } of historyOf(state, companion.account))
     await sendToOwnCompanion(state, companion, {
-      id: newMessageId(),
-      body,
-      to: companion.account,
-      addressing: 'pn',
-      isPeer: true,
+      protocolMessage: {
+        type: proto.Message.ProtocolMessage.Type.HISTORY_SYNC_NOTIFICATION,
+        historySyncNotification: {
+          syncType: proto.Message.HistorySyncType[type],
+          chunkOrder: 1,
+          progress: 100,
+          initialHistBootstrapInlinePayload: deflateSync(proto.HistorySync.encode(history).finish()),
+        },
+      },
     })
 }
 
@@ -32,21 +37,6 @@ function appStateKeyShare(): MessageBody {
     protocolMessage: {
       type: proto.Message.ProtocolMessage.Type.APP_STATE_SYNC_KEY_SHARE,
       appStateSyncKeyShare: { keys: [key] },
-    },
-  }
-}
-
-function emptyHistory(type: 'INITIAL_BOOTSTRAP' | 'RECENT'): MessageBody {
-  const history = { syncType: proto.HistorySync.HistorySyncType[type], conversations: [] }
-  return {
-    protocolMessage: {
-      type: proto.Message.ProtocolMessage.Type.HISTORY_SYNC_NOTIFICATION,
-      historySyncNotification: {
-        syncType: proto.Message.HistorySyncType[type],
-        chunkOrder: 1,
-        progress: 100,
-        initialHistBootstrapInlinePayload: deflateSync(proto.HistorySync.encode(history).finish()),
-      },
     },
   }
 }

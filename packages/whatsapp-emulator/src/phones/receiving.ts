@@ -8,6 +8,7 @@ import type { Ciphertext } from '../signal/signal-device.ts'
 import type { Addressing } from '../wire/jids.ts'
 import type { BinaryNode } from '../wire/nodes.ts'
 import { nowInSeconds } from '../wire/stanza-id.ts'
+import { answerPeerRequest } from './peer-requests.ts'
 import { acknowledgeAtPhone } from './receipts.ts'
 
 /** Phones give up on a message that they could not decrypt so many times. */
@@ -39,7 +40,11 @@ export async function receiveAtPhone(state: EmulatorState, arrival: Arrival): Pr
     return
   }
   state.counters.decrypted++
-  if (at === from.account) displayOwnCopy(state, at, arrival.id, message)
+  // Baileys wraps what it asks its own phone like the copy of a sent message.
+  const { protocolMessage } = message.deviceSentMessage?.message ?? message
+  const request = protocolMessage?.peerDataOperationRequestMessage
+  if (at === from.account && request) await answerPeerRequest(state, from, arrival.id, request)
+  else if (at === from.account) displayOwnCopy(state, at, arrival.id, message)
   else displayMessage(state, arrival, message)
 }
 

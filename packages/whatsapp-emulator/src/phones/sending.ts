@@ -4,10 +4,10 @@ import type { ChatMessage } from '../control/control.ts'
 import { deliver } from '../core/delivery.ts'
 import { takeBundle } from '../core/key-bundles.ts'
 import type { EmulatorState } from '../core/state.ts'
-import { contentOf, encodeMessage } from '../signal/message-codec.ts'
+import { contentOf, encodeMessage, type MessageBody } from '../signal/message-codec.ts'
 import type { Addressing } from '../wire/jids.ts'
 import type { BinaryNode } from '../wire/nodes.ts'
-import { nowInSeconds } from '../wire/stanza-id.ts'
+import { newMessageId, nowInSeconds } from '../wire/stanza-id.ts'
 import { acknowledgeAtPhone } from './receipts.ts'
 
 /** So many bytes before its end a ciphertext holds nothing but encrypted text, whether it opens a session or not. */
@@ -32,7 +32,12 @@ export async function sendFromPhone(
   const stanzas: [Companion, BinaryNode][] = []
   if (to !== from)
     for (const companion of to.companions.values())
-      stanzas.push([companion, await encryptedStanza(state, from, message, companion, { isCorrupt })])
+      stanzas.push([
+        companion,
+        companion.faults?.takeUnavailable()
+          ? unavailableStanza(from, message)
+          : await encryptedStanza(state, from, message, companion, { isCorrupt }),
+      ])
   for (const companion of from.companions.values())
     stanzas.push([companion, await encryptedStanza(state, from, message, companion)])
   displayAtBoth(state, from, message)
@@ -46,14 +51,12 @@ export function displayAtBoth(state: EmulatorState, from: Account, message: Sent
   if (message.to !== from) display(state, message.to, from, message, false)
 }
 
-/** A phone sends something to its own companion that no chat shows: app-state keys, history. */
-export async function sendToOwnCompanion(
-  state: EmulatorState,
-  companion: Companion,
-  message: SentMessage,
-): Promise<void> {
-  companion.account.rememberSent(message)
-  deliver(state, companion, await encryptedStanza(state, companion.account, message, companion))
+/** A phone sends something to its own companion that no chat shows: app-state keys, history, what was asked of it. */
+export async function sendToOwnCompanion(state: EmulatorState, companion: Companion, body: MessageBody): Promise<void> {
+  const { account } = companion
+  const message: SentMessage = { id: newMessageId(), body, to: account, addressing: 'pn', isPeer: true }
+  account.rememberSent(message)
+  deliver(state, companion, await encryptedStanza(state, account, message, companion))
 }
 
 /**
@@ -82,6 +85,11 @@ export async function encryptedStanza(
   }
   const content = [{ tag: 'enc', attrs, content: ciphertext.body }]
   return { tag: 'message', attrs: stanzaAttrs(from, message, isOwnCopy), content }
+}
+
+/** The message is announced and its content is kept back, as WhatsApp does with what this companion cannot have yet. */
+function unavailableStanza(from: Account, message: SentMessage): BinaryNode {
+  return { tag: 'message', attrs: stanzaAttrs(from, message, false), content: [{ tag: 'unavailable', attrs: {} }] }
 }
 
 function stanzaAttrs(from: Account, message: SentMessage, isOwnCopy: boolean): Record<string, string> {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { EmulatorState } from '../core/state.ts'
+import { updateUptime } from '../core/uptime.ts'
 import type { BinaryNode } from '../wire/nodes.ts'
 import { handleChatState } from './chat-states.ts'
 import { Connection, type ConnectionHandlers } from './connection.ts'
@@ -60,6 +61,7 @@ export class CompanionServer implements Disposable {
     if (linkRequest) abandonLinking(this.#state, linkRequest)
     if (!companion) return
     if (companion.connection === connection) companion.connection = undefined
+    updateUptime(this.#state, [companion])
     this.#state.events.emit('disconnected', { phone: companion.account.phone, jid: companion.jid })
     this.#state.changes.changed()
   }

@@ -5,6 +5,7 @@ import type { LinkRequest } from '../core/link-requests.ts'
 import type { EmulatorState } from '../core/state.ts'
 import { NoiseServer } from '../noise/noise-server.ts'
 import type { BinaryNode } from '../wire/nodes.ts'
+import { endStream } from './stream-errors.ts'
 
 /** How long a companion has to close the connection itself after its stream was ended. */
 const END_GRACE_MS = 250
@@ -27,6 +28,7 @@ export class Connection implements CompanionConnection {
   readonly #handlers: ConnectionHandlers
   #arrived: Buffer[] | undefined
   #isStalled = false
+  #isReplaced = false
 
   constructor(state: EmulatorState, socket: WebSocket, handlers: ConnectionHandlers) {
     this.#state = state
@@ -70,8 +72,17 @@ export class Connection implements CompanionConnection {
     this.#socket.terminate()
   }
 
+  get isStalled(): boolean {
+    return this.#isStalled
+  }
+
   stall(): void {
     this.#isStalled = true
+  }
+
+  replace(): void {
+    this.#isReplaced = true
+    endStream(this, '440')
   }
 
   /** The other end cannot be understood, or must not go on. */
@@ -90,6 +101,7 @@ export class Connection implements CompanionConnection {
   }
 
   #enqueue(plaintext: Buffer): void {
+    if (this.#isReplaced) this.#state.counters.framesAfterReplacement++
     if (this.#arrived) {
       this.#arrived.push(plaintext)
       return

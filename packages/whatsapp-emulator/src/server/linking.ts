@@ -27,7 +27,7 @@ export function startLinking(
 ): void {
   const registration = registrationFrom(connection.noiseKey, data)
   if (!registration) {
-    failLogin(connection, '400')
+    failLogin(connection, { reason: '400' })
     return
   }
   const { first, later } = state.behaviour.qrValidityMs

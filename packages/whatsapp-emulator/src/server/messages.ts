@@ -13,7 +13,10 @@ export async function handleMessage(state: EmulatorState, connection: Connection
   const { companion } = connection
   if (!companion) throw new Error('A message arrived before the login')
   state.counters.messagesFromCompanions++
-  acknowledge(state, connection, companion, stanza)
+  const isPeer = stanza.attrs['category'] === 'peer'
+  const refusal = isPeer ? undefined : companion.faults?.takeRefusal()
+  acknowledge(state, connection, companion, stanza, refusal)
+  if (refusal !== undefined) return
   const parts = partsOf(stanza)
   if (!provesIdentity(companion, stanza, parts)) {
     const reason = 'A pre-key message came without the identity that the phone has signed'
@@ -92,9 +95,15 @@ function forwarded(
   return { tag: 'message', attrs, content }
 }
 
-function acknowledge(state: EmulatorState, connection: Connection, companion: Companion, stanza: BinaryNode): void {
+function acknowledge(
+  state: EmulatorState,
+  connection: Connection,
+  companion: Companion,
+  stanza: BinaryNode,
+  error: string | undefined,
+): void {
   const { id = '', to = '' } = stanza.attrs
-  const ack = { tag: 'ack', attrs: { class: 'message', id, from: to, t: nowInSeconds() } }
+  const ack = { tag: 'ack', attrs: { class: 'message', id, from: to, t: nowInSeconds(), ...(error && { error }) } }
   const fate = companion.faults?.nextAck() ?? { delayMs: 0 }
   if (companion.faults?.isOver) companion.faults = undefined
   if (fate === 'lost') return

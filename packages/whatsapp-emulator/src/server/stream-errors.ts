@@ -1,7 +1,7 @@
 import type { CompanionConnection } from '../accounts/companion.ts'
+import type { StreamErrorCode } from '../control/control.ts'
+import { SERVER_JID } from '../wire/jids.ts'
 import type { BinaryNode } from '../wire/nodes.ts'
-
-export type StreamErrorCode = '401' | '428' | '440' | '503' | '515'
 
 /** Ends a stream as WhatsApp does, by the code that a client reports for it. */
 export function endStream(connection: CompanionConnection, code: StreamErrorCode): void {
@@ -9,9 +9,9 @@ export function endStream(connection: CompanionConnection, code: StreamErrorCode
   connection.end()
 }
 
-/** Refuses a login. */
-export function failLogin(connection: CompanionConnection, reason: string): void {
-  connection.send({ tag: 'failure', attrs: { reason, location: 'emu' } })
+/** Refuses a login; `attrs` tells why. */
+export function failLogin(connection: CompanionConnection, attrs: Record<string, string>): void {
+  connection.send({ tag: 'failure', attrs: { ...attrs, location: 'emu' } })
   connection.end()
 }
 
@@ -22,6 +22,15 @@ function streamError(code: StreamErrorCode): BinaryNode {
     case '440':
       // A replaced stream carries no code: clients derive 440 from the conflict.
       return { tag: 'stream:error', attrs: {}, content: [conflict('replaced')] }
+    case '411':
+      // The phone has left the multi-device world: no error of the stream, but its end for clients.
+      return { tag: 'ib', attrs: { from: SERVER_JID }, content: [{ tag: 'downgrade_webclient', attrs: {} }] }
+    case '500':
+      // The server names the stanza that it did not like, and no code: clients make one up.
+      return { tag: 'stream:error', attrs: {}, content: [{ tag: 'ack', attrs: { class: 'receipt' } }] }
+    case '403':
+    case '405':
+    case '408':
     case '428':
     case '503':
     case '515':

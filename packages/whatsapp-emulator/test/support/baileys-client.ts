@@ -1,4 +1,5 @@
 import makeWASocket, {
+  type BaileysEventMap,
   type BinaryNode,
   type UserFacingSocketConfig,
   type WAMessage,
@@ -30,6 +31,9 @@ export class BaileysClient implements Disposable {
   /** The status with which the connection ended. */
   closeCode: number | undefined
   closeReason: string | undefined
+  /** What the server said to it. */
+  closeData: unknown
+  readonly histories: BaileysEventMap['messaging-history.set'][] = []
 
   constructor(
     emulator: Pick<EmulatorInfo, 'url'>,
@@ -49,6 +53,7 @@ export class BaileysClient implements Disposable {
     ev.on('messages.upsert', ({ messages, type }) => {
       for (const message of messages) this.received.push({ message, upsert: type })
     })
+    ev.on('messaging-history.set', (history) => this.histories.push(history))
     ev.on('messages.update', (updates) => this.updates.push(...updates))
     ev.on('presence.update', ({ id, presences }) => {
       this.typing.push({ from: id, state: presences[id]?.lastKnownPresence })
@@ -62,6 +67,7 @@ export class BaileysClient implements Disposable {
       const error = lastDisconnect?.error
       this.closeCode = error && 'output' in error ? (error.output as { statusCode: number }).statusCode : 0
       this.closeReason = error?.message
+      this.closeData = error && 'data' in error ? error.data : undefined
     })
     ws.on('CB:ack,class:message', (node: BinaryNode) => this.acks.push(node))
   }
