@@ -17,7 +17,7 @@ let customers = 0
 
 beforeAll(async () => {
   emulator = await startEmulator({ behaviour: { sendsHistory: false } })
-  provider = createBaileysProvider({ emulator, ackTimeoutMs: 1000 })
+  provider = createBaileysProvider({ emulator, timeouts: { ackMs: 1000 } })
   store = new MemorySessionStore()
   session = new TestSession({ provider, store })
   open = await session.link(emulator, COMPANY)

@@ -6,8 +6,8 @@ import {
   type UserFacingSocketConfig,
   type WASocket,
 } from 'baileys'
-import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { StoreError } from '#src/model/store-error.ts'
+import { UnreadableError } from '#src/model/unreadable-error.ts'
 import {
   type Account,
   type OutgoingMessage,
@@ -17,12 +17,15 @@ import {
 } from '#src/providers/provider.ts'
 import { jidOfAddress } from './addresses.ts'
 import { withoutNumbers } from './baileys-logger.ts'
-import { credentialsFrom, credsChange, readCredentials, trimCredentials } from './credentials.ts'
-import { disconnectReasonOf } from './disconnect-reasons.ts'
+import { companionName } from './companion-name.ts'
+import { credentialsFrom, credsChange, isLinked, readCredentials, trimCredentials } from './credentials.ts'
+import { type Ending, endingOf, endingOfHttp, isOfferOver, whatsappCodeOf } from './disconnect-reasons.ts'
 import { hookSocket, type SocketHooks } from './hook-socket.ts'
+import { LINKING_LIFETIME_MS, Linking } from './linking.ts'
+import { ProxyAddressError } from './proxy-agent.ts'
 import { RatchetStore } from './ratchet-store.ts'
 import { RecipientDevices } from './recipient-devices.ts'
-import { ServerAcks } from './server-acks.ts'
+import { ServerAcks, stageOfCode } from './server-acks.ts'
 import { ServerPing } from './server-ping.ts'
 import type { SharedCaches } from './shared-caches.ts'
 import { toWhatsApp } from './to-whatsapp.ts'
@@ -42,8 +45,8 @@ export interface ConnectionEnvironment {
   logger: NonNullable<UserFacingSocketConfig['logger']>
   /** The emulator's address; WhatsApp's own when undefined. */
   url: string | undefined
-  /** For tests. */
-  ackTimeoutMs?: number
+  /** Shorter ones for tests. */
+  timeouts: { ackMs?: number; connectMs?: number; linkingMs?: number }
 }
 
 /** One connection of a session to WhatsApp, from its opening to its one end. */
@@ -62,16 +65,19 @@ export class BaileysConnection implements ProviderConnection {
   #isOnline = false
   #isEnded = false
   /** Why this side ends it; Baileys' own reason counts when it is not set. */
-  #endReason: { reason: DisconnectReason; detail: string } | undefined
-  #codesShown = 0
-  #isLinked = false
+  #ending: Ending | undefined
+  #linking: Linking | undefined
+  /** The WebSocket was open: the way to the server works. */
+  #isReached = false
+  readonly #over = new AbortController()
 
   constructor(session: ProviderSessionOptions, environment: ConnectionEnvironment) {
     this.#session = session
     this.#environment = environment
     this.#ratchets = new RatchetStore(session.store, (error) => this.#storeFailed(error))
-    this.#acks = new ServerAcks(environment.ackTimeoutMs ?? ACK_TIMEOUT_MS)
-    this.#deadline = setTimeout(() => this.#end('timed_out', 'WhatsApp did not answer in time.'), CONNECT_DEADLINE_MS)
+    const { ackMs = ACK_TIMEOUT_MS, connectMs = CONNECT_DEADLINE_MS } = environment.timeouts
+    this.#acks = new ServerAcks(ackMs)
+    this.#deadline = setTimeout(() => this.#endUnreached('timed_out', 'WhatsApp did not answer in time.'), connectMs)
     this.#connect().catch((error: unknown) => this.#storeFailed(error))
   }
 
@@ -85,7 +91,7 @@ export class BaileysConnection implements ProviderConnection {
   }
 
   async probe(timeoutMs: number): Promise<void> {
-    if (!this.#ping || !this.#isOnline || this.#endReason) throw new Error('The session is not connected.')
+    if (!this.#ping || !this.#isOnline || this.#ending) throw new Error('The session is not connected.')
     await this.#ping.ping(timeoutMs)
   }
 
@@ -118,12 +124,12 @@ export class BaileysConnection implements ProviderConnection {
   }
 
   async close(): Promise<void> {
-    this.#end('closed_by_us', 'Closed on request.')
+    this.#end({ reason: 'closed_by_us', detail: 'Closed on request.' })
     await this.ended
   }
 
   abandon(reason: 'unresponsive', detail: string): void {
-    this.#end(reason, detail)
+    this.#end({ reason, detail })
     this.#hooks?.cut()
   }
 
@@ -135,18 +141,20 @@ export class BaileysConnection implements ProviderConnection {
   async #connect(): Promise<void> {
     const stored = await readCredentials(this.#session.store)
     if (this.#isEnded) return
+    const creds = credentialsFrom(stored)
     try {
-      this.#open(credentialsFrom(stored))
-    } catch {
+      this.#open(creds)
+    } catch (error) {
+      if (error instanceof ProxyAddressError) this.#end({ reason: 'proxy_failed', detail: error.message })
       // The error may quote what it failed to read, which is secret.
-      this.#end('bad_session', 'The stored credentials cannot be used.')
+      else this.#end({ reason: 'credentials_unreadable', detail: 'The stored credentials cannot be used.' })
     }
   }
 
   #open(creds: AuthenticationCreds): void {
-    const { store, settings, contacts, events, sessionId } = this.#session
-    const { caches, logger, url } = this.#environment
-    this.#isLinked = creds.me !== undefined
+    const { store, settings, contacts, events, sessionId, linking } = this.#session
+    const { caches, logger, url, timeouts } = this.#environment
+    const name = companionName(settings.deviceName)
     this.#hooks = hookSocket({
       creds,
       ratchets: this.#ratchets,
@@ -157,15 +165,28 @@ export class BaileysConnection implements ProviderConnection {
       store,
       contacts,
       acks: this.#acks,
+      name,
+      signal: this.#over.signal,
       onTyping: (contactId, isTyping) => events.typing(contactId, isTyping),
+      onPhoneSeen: (at) => events.phoneSeen(at),
       onStoreFailure: (error) => this.#storeFailed(error),
-      onRefused: (httpStatus) => {
-        const reason = httpStatus >= 500 ? 'service_unavailable' : 'connection_closed'
-        this.#end(reason, `The server refused the connection with HTTP ${httpStatus}.`)
+      onReached: () => {
+        this.#isReached = true
       },
-      onUnreadable: () => this.#end('bad_session', 'A frame could not be read.'),
+      onRefused: (httpStatus) => this.#end(endingOfHttp(httpStatus)),
+      onProxyRefused: (httpStatus) =>
+        this.#end({ reason: 'proxy_failed', detail: `The proxy answered with HTTP ${httpStatus}.` }),
+      onUnreadable: () => this.#end({ reason: 'bad_session', detail: 'A frame could not be read.' }),
     })
     this.#socket = this.#hooks.socket
+    if (!isLinked(creds)) {
+      this.#linking = new Linking({
+        ...{ socket: this.#socket, name, settings, method: linking },
+        lifetimeMs: timeouts.linkingMs ?? LINKING_LIFETIME_MS,
+        onCode: (code) => events.linkingCode(code),
+        onFailed: (reason, detail) => this.#end({ reason, detail }),
+      })
+    }
     this.#devices = new RecipientDevices(this.#socket)
     this.#ping = new ServerPing(this.#socket)
     this.#socket.ev.on('creds.update', () => this.#saveCredentials(creds))
@@ -173,7 +194,8 @@ export class BaileysConnection implements ProviderConnection {
   }
 
   #saveCredentials(creds: AuthenticationCreds): void {
-    if (this.#isEnded) return
+    // Until the phone has accepted, nothing is worth keeping: the next attempt starts afresh.
+    if (this.#isEnded || !isLinked(creds)) return
     trimCredentials(creds)
     this.#ratchets.publish({ keys: [credsChange(creds)] })
   }
@@ -181,9 +203,13 @@ export class BaileysConnection implements ProviderConnection {
   #onConnectionUpdate(update: BaileysEventMap['connection.update'], creds: AuthenticationCreds): void {
     if (this.#isEnded) return
     const { events } = this.#session
-    if (update.qr !== undefined) this.#showCode(update.qr)
+    if (update.qr !== undefined) {
+      clearTimeout(this.#deadline)
+      this.#linking?.offered(update.qr)
+    }
     if (update.isNewLogin) {
-      this.#isLinked = true
+      this.#linking?.close()
+      this.#linking = undefined
       events.linked(accountOf(creds))
     }
     if (update.connection === 'open') {
@@ -194,67 +220,72 @@ export class BaileysConnection implements ProviderConnection {
     if (update.connection === 'close') this.#onClosed(update.lastDisconnect?.error)
   }
 
-  #showCode(qr: string): void {
-    clearTimeout(this.#deadline)
-    const { qrTimeoutMs, maxQrAttempts } = this.#session.settings
-    if (this.#codesShown >= maxQrAttempts) {
-      this.#end('linking_expired', 'No QR code was scanned in time.')
-      return
-    }
-    this.#codesShown += 1
-    this.#session.events.linkingCode({ kind: 'qr', qr, expiresAt: new Date(Date.now() + qrTimeoutMs) })
+  #onClosed(error: Error | undefined): void {
+    const ending = endingOf(error, { isLinked: this.#linking === undefined })
+    if (this.#ending) this.#finish(this.#ending)
+    else if (!this.#isReached) this.#endUnreached(ending.reason, ending.detail)
+    else if (this.#linking?.isReady && isOfferOver(error))
+      this.#finish({ reason: 'linking_expired', detail: 'WhatsApp has ended the offer to link.' })
+    else this.#finish(ending)
   }
 
-  #onClosed(error: Error | undefined): void {
-    if (this.#endReason) {
-      this.#finish(this.#endReason.reason, this.#endReason.detail)
-      return
-    }
-    const reason = disconnectReasonOf(error)
-    const isUnscanned = !this.#isLinked && this.#codesShown > 0 && reason === 'timed_out'
-    this.#finish(isUnscanned ? 'linking_expired' : reason, withoutNumbers(error?.message ?? 'The connection ended.'))
+  /** Without a way to the server, the proxy is to blame, if there is one. */
+  #endUnreached(reason: Ending['reason'], detail: string): void {
+    const isProxied = this.#session.settings.proxy !== undefined && !this.#isReached
+    // Of what a proxy says, only the system's own words are safe to show.
+    const why = /\bE[A-Z]{3,}\b/.exec(detail)?.[0] ?? 'no answer that makes sense'
+    this.#end(
+      isProxied ? { reason: 'proxy_failed', detail: `The proxy does not connect: ${why}.` } : { reason, detail },
+    )
   }
 
   #storeFailed(error: unknown): void {
+    if (error instanceof UnreadableError) {
+      this.#end({ reason: 'credentials_unreadable', detail: 'Stored credentials or keys cannot be opened.' })
+      return
+    }
     const reason = error instanceof StoreError ? error.reason : 'store_failed'
-    this.#end(reason, reason === 'lease_lost' ? 'Another process owns the session.' : 'The database failed.')
+    const detail = reason === 'lease_lost' ? 'Another process owns the session.' : 'The database failed.'
+    this.#end({ reason, detail })
   }
 
-  #end(reason: DisconnectReason, detail: string): void {
-    if (this.#isEnded || this.#endReason) return
-    this.#endReason = { reason, detail }
+  #end(ending: Ending): void {
+    if (this.#isEnded || this.#ending) return
+    this.#ending = ending
     // What waits for a commit, or would leave from now on, must not.
     this.#hooks?.gate.shut()
     const socket = this.#socket
     if (!socket) {
-      this.#finish(reason, detail)
+      this.#finish(ending)
       return
     }
-    this.#endLimit = setTimeout(() => this.#finish(reason, detail), END_LIMIT_MS)
-    void Promise.resolve(socket.end(new Error(detail)))
+    this.#endLimit = setTimeout(() => this.#finish(ending), END_LIMIT_MS)
+    void Promise.resolve(socket.end(new Error(ending.detail)))
       // Whatever fails while Baileys tidies up: the connection is over.
       .catch(() => undefined)
-      .then(() => this.#finish(reason, detail))
+      .then(() => this.#finish(ending))
   }
 
-  #finish(reason: DisconnectReason, detail: string): void {
+  #finish({ reason, detail, retryAt }: Ending): void {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#isOnline = false
     clearTimeout(this.#deadline)
     clearTimeout(this.#endLimit)
+    this.#linking?.close()
     this.#hooks?.close()
+    this.#over.abort()
     this.#ping?.failAll(new Error('The connection has ended.'))
     this.#ratchets.close()
     this.#acks.failAll(
       new SendError('unacknowledged', 'The connection ended before WhatsApp acknowledged the message.'),
     )
-    this.#session.events.closed(reason, detail)
+    this.#session.events.closed(reason, detail, retryAt && { retryAt })
     this.#ended.resolve()
   }
 
   #opened(): { socket: WASocket; devices: RecipientDevices } {
-    if (!this.#socket || !this.#devices || !this.#isOnline || this.#endReason) {
+    if (!this.#socket || !this.#devices || !this.#isOnline || this.#ending) {
       throw new SendError('not_connected', 'The session is not connected.')
     }
     return { socket: this.#socket, devices: this.#devices }
@@ -263,6 +294,8 @@ export class BaileysConnection implements ProviderConnection {
   #sendErrorOf(error: unknown): SendError {
     if (error instanceof SendError) return error
     const detail = error instanceof Error ? withoutNumbers(error.message) : 'unknown'
+    const code = whatsappCodeOf(error)
+    if (code !== undefined && stageOfCode(code) === 'throttled') return new SendError('throttled', detail, code)
     // Before the acknowledgement nobody can tell whether the message has left: the same id makes another attempt safe.
     return new SendError(this.#isOnline ? 'unacknowledged' : 'not_connected', `Sending failed: ${detail}`)
   }

@@ -7,6 +7,8 @@ import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
 import { completeAddress } from './lid-mapping.ts'
 import { plaintextsOf } from './message-stanza.ts'
+import { isFromOwnPhone } from './own-phone.ts'
+import { topUpPreKeys } from './pre-key-top-up.ts'
 import { cut, limitClosing, onRefusedHandshake, rawSocketOf } from './raw-socket.ts'
 import { dateOf, readReceiptStanza } from './receipt-stanza.ts'
 import { type CompleteAddress, hashOf, ReceivedMessages } from './received-messages.ts'
@@ -20,6 +22,10 @@ export interface HookOptions extends SocketConfigOptions {
   contacts: ContactBook
   acks: ServerAcks
   onTyping: (contactId: string, isTyping: boolean) => void
+  /** The account's phone itself has sent something, at this time. */
+  onPhoneSeen: (at: Date) => void
+  /** The WebSocket is open: whatever happens from now on is not the proxy's doing. */
+  onReached: () => void
   /** The store has failed: nothing may leave any more. */
   onStoreFailure: (error: unknown) => void
   /** A frame or stanza could not be handled: the stream cannot go on. */
@@ -80,6 +86,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   })
   const gate = new CommitGate(raw, store, options.onStoreFailure)
   limitClosing(socket, raw)
+  raw.once('open', options.onReached)
   onRefusedHandshake(socket, options.onRefused)
   guardListeners(socket.ws, options.onUnreadable)
   // Baileys makes a message of each missed call, in a promise that nobody handles. Calls come with a later version.
@@ -88,7 +95,12 @@ export function hookSocket(options: HookOptions): SocketHooks {
   // leaves of its transactions only the lock.
   Object.assign(socket.authState.keys, ratchets.keys)
 
+  topUpPreKeys(socket)
+  const notePhone = (stanza: BinaryNode) => {
+    if (creds.me && isFromOwnPhone(stanza, creds.me)) options.onPhoneSeen(dateOf(stanza.attrs['t']))
+  }
   listenFirst(socket, 'CB:message', (stanza) => {
+    notePhone(stanza)
     received.note(stanza)
     for (const plaintext of plaintextsOf(stanza)) {
       ratchets.publish({ journal: [{ ciphertextHash: hashOf(plaintext), plaintext }] })
@@ -97,6 +109,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
     if (absent) void gate.holdFor(absent.then((change) => ratchets.publish(change)).catch(options.onStoreFailure))
   })
   listenFirst(socket, 'CB:receipt', (stanza) => {
+    notePhone(stanza)
     retries.note(stanza)
     const receipt = creds.me && readReceiptStanza(stanza, creds.me)
     if (receipt) ratchets.publish({ receipts: [receipt] })
