@@ -168,6 +168,12 @@ export const ERRORS = {
     stage: 'start',
     title: 'This master key is not the one that the database was created with. Set the right one; nothing was changed.',
   },
+  key_rotation_unfinished: {
+    status: 409,
+    stage: 'start',
+    title:
+      'A former master key is still accepted since the last rotation. When all processes have the new one, end that rotation with `frontdesk keys finish`.',
+  },
   port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
   // inside
   internal: {

@@ -12,6 +12,8 @@ const MAX_CACHED_SEALERS = 20_000
 
 /** The companies' data keys, each wrapped by the master key. */
 export interface KeyRing {
+  /** The master key, as far as this process knows. */
+  readonly master: SealingKey
   /** A new data key for a company that is about to be created, as it is stored. */
   newDataKey(companyId: string): Uint8Array
   /** Seals and opens what is a company's, also after a rotation of its key. @throws FrontdeskError `not_found` */
@@ -56,6 +58,10 @@ class DatabaseKeyRing implements KeyRing {
     this.#master = master
     this.#version = version
     this.#rereadMasterKey = rereadMasterKey
+  }
+
+  get master(): SealingKey {
+    return this.#master
   }
 
   newDataKey(companyId: string): Uint8Array {

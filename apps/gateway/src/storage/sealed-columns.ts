@@ -1,5 +1,5 @@
 import { KEY_KINDS, type KeyKind } from '#src/model/session-store.ts'
-import { journalContext, keyContext } from './writer/sealed-changes.ts'
+import { journalContext, keyContext, sentContext } from './writer/sealed-changes.ts'
 
 const KIND_NAMES = new Map<number, KeyKind>(
   Object.entries(KEY_KINDS).map(([name, number]) => [number, name as KeyKind]),
@@ -13,7 +13,7 @@ export interface SealedColumn {
   session: 'id' | 'session_id'
   /** The columns that the context is made of, besides the session. */
   parts: readonly string[]
-  contextOf(sessionId: string, parts: Readonly<Record<string, unknown>>): string
+  contextOf: (sessionId: string, parts: Readonly<Record<string, unknown>>) => string
 }
 
 export const linkingCodeContext = (sessionId: string): string => `session/${sessionId}/linking-code`
@@ -35,6 +35,13 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     session: 'session_id',
     parts: ['ciphertext_hash'],
     contextOf: (sessionId, { ciphertext_hash }) => journalContext(sessionId, ciphertext_hash as Uint8Array),
+  },
+  {
+    table: 'sent_plaintext',
+    column: 'plaintext',
+    session: 'session_id',
+    parts: ['whatsapp_id'],
+    contextOf: (sessionId, { whatsapp_id }) => sentContext(sessionId, String(whatsapp_id)),
   },
   { table: 'session', column: 'linking_code', session: 'id', parts: [], contextOf: linkingCodeContext },
   { table: 'session', column: 'proxy', session: 'id', parts: [], contextOf: proxyContext },

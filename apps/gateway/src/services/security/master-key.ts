@@ -33,13 +33,16 @@ export async function loadMasterKey(
   const stored = await readKeyFile(masterKeyFile)
   if (stored !== undefined) return { masterKey: stored, generatedFile: undefined }
   if (await isDatabaseClaimed()) throw new FrontdeskError('master_key_missing', `Expected it in ${masterKeyFile}.`)
-  const isOurs = await writeKeyFile(masterKeyFile, randomBytes(MASTER_KEY_BYTES))
+  const isOurs = await writeKeyFile(masterKeyFile, newMasterKey())
   const written = await readKeyFile(masterKeyFile)
   if (written === undefined) throw new FrontdeskError('master_key_missing', `${masterKeyFile} was removed meanwhile.`)
   return { masterKey: written, generatedFile: isOurs ? masterKeyFile : undefined }
 }
 
-async function readKeyFile(file: string): Promise<Buffer | undefined> {
+export const newMasterKey = (): Buffer => randomBytes(MASTER_KEY_BYTES)
+
+/** Undefined if there is no such file. @throws FrontdeskError `configuration_invalid` */
+export async function readKeyFile(file: string): Promise<Buffer | undefined> {
   let text: string
   try {
     text = (await readFile(file, 'utf8')).trim()
@@ -51,8 +54,8 @@ async function readKeyFile(file: string): Promise<Buffer | undefined> {
   throw new FrontdeskError('configuration_invalid', `${file} must hold the master key: 64 hex characters.`)
 }
 
-/** Durable and whole, or not there at all. False when another process was first: then its key counts. */
-async function writeKeyFile(file: string, key: Buffer): Promise<boolean> {
+/** Durable and whole, or not there at all. False when there is one already: then its key counts. */
+export async function writeKeyFile(file: string, key: Buffer): Promise<boolean> {
   await mkdir(dirname(file), { recursive: true })
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   try {
