@@ -37,6 +37,8 @@ export interface Config {
 interface Secrets {
   /** Undefined: the embedded database under `dataDirectory`. */
   databaseUrl: string | undefined
+  /** Past the pooler that `databaseUrl` may lead through. */
+  databaseDirectUrl: string | undefined
   /** 32 bytes. Undefined: it is read from `masterKeyFile`, which is generated at the first start. */
   masterKey: Buffer | undefined
   /** Absolute path. */
@@ -90,6 +92,11 @@ function checkTogether(values: ReadValues, environment: NodeJS.ProcessEnv, probl
       ? [settings.emulatorUrl, settings.emulatorRootKey]
       : [settings.emulatorRootKey, settings.emulatorUrl]
     problems.push(`${missing.name} must be set as well, because ${set.name} is set.`)
+  }
+  if (values.databaseDirectUrl !== undefined && values.databaseUrl === undefined) {
+    problems.push(
+      `${settings.databaseUrl.name} must be set as well, because ${settings.databaseDirectUrl.name} is set.`,
+    )
   }
   if ((hasUrl || hasRootKey) && NODE_ENV === 'production') {
     problems.push(`${settings.emulatorUrl.name} must not be set in production (NODE_ENV is production).`)
@@ -146,6 +153,7 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
     },
     secrets: {
       databaseUrl: values.databaseUrl,
+      databaseDirectUrl: values.databaseDirectUrl,
       masterKey: values.masterKey,
       masterKeyFile: join(dataDirectory, 'master.key'),
     },

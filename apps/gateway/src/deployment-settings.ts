@@ -34,6 +34,10 @@ const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'si
 const isUrlOf = (value: string, protocols: readonly string[]) =>
   URL.canParse(value) && protocols.includes(new URL(value).protocol)
 
+const postgresUrl = z.string().refine((value) => isUrlOf(value, ['postgres:', 'postgresql:']), {
+  error: 'must be a Postgres URL such as postgres://user:password@host:5432/database',
+})
+
 const isLoopback = (value: string) =>
   /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(URL.canParse(value) ? new URL(value).hostname : '')
 
@@ -84,10 +88,16 @@ export const settings = {
   }),
   databaseUrl: setting({
     name: 'DATABASE_URL',
-    schema: z.string().refine((value) => isUrlOf(value, ['postgres:', 'postgresql:']), {
-      error: 'must be a Postgres URL such as postgres://user:password@host:5432/database',
-    }),
-    about: 'Postgres to use instead of the embedded one.',
+    schema: postgresUrl,
+    about:
+      'Postgres to use instead of the embedded one, directly or through a pooler. Each process opens up to 13 connections.',
+    isSecret: true,
+  }),
+  databaseDirectUrl: setting({
+    name: 'DATABASE_DIRECT_URL',
+    schema: postgresUrl,
+    about:
+      'The same database past its pooler, for migrations and for one connection of each process by which they wake each other up. Without it they look for work once a second.',
     isSecret: true,
   }),
   masterKey: setting({

@@ -46,7 +46,7 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   await using starting = new AsyncDisposableStack()
 
   const databaseUrl = await useDatabaseServer(config, log, starting)
-  await migrate(databaseUrl)
+  await migrate(config.secrets.databaseDirectUrl ?? databaseUrl)
   const database = starting.use(await openDatabase(databaseUrl))
   const { masterKey, generatedFile } = await loadMasterKey(config.secrets, () => isClaimed(database))
   const keyRing = await openKeyRing(database, masterKey, config.environment)
@@ -129,7 +129,8 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
 /** Brings the database to this version's schema, and ends. The names of the migrations that were applied. */
 export async function migrateDatabase(config: Config, { log }: { log: Logger }): Promise<string[]> {
   await using resources = new AsyncDisposableStack()
-  return await migrate(await useDatabaseServer(config, log, resources))
+  const databaseUrl = await useDatabaseServer(config, log, resources)
+  return await migrate(config.secrets.databaseDirectUrl ?? databaseUrl)
 }
 
 /** The address of the operator's database, or of our own, which lives as long as the stack. */

@@ -14,7 +14,8 @@ export interface LogOptions {
 
 /** Fields that hold a secret, a person's words or a person's number, wherever they appear. */
 const PRIVATE_FIELDS = [
-  ...['authorization', 'cookie', 'key', 'apiKey', 'masterKey', 'secret', 'password', 'token', 'databaseUrl', 'creds'],
+  ...['authorization', 'cookie', 'key', 'apiKey', 'masterKey', 'secret', 'password', 'token', 'creds'],
+  ...['databaseUrl', 'databaseDirectUrl'],
   ...['text', 'content', 'body', 'raw', 'plaintext', 'qr'],
   ...['phone', 'lid', 'jid'],
 ]

@@ -36,7 +36,12 @@ describe('without settings', () => {
         qrTimeoutMs: 60_000,
         maxQrAttempts: 3,
       },
-      secrets: { databaseUrl: undefined, masterKey: undefined, masterKeyFile: join(resolve('data'), 'master.key') },
+      secrets: {
+        databaseUrl: undefined,
+        databaseDirectUrl: undefined,
+        masterKey: undefined,
+        masterKeyFile: join(resolve('data'), 'master.key'),
+      },
     })
   })
 
@@ -105,6 +110,14 @@ describe('a wrong setting', () => {
       'FRONTDESK_BATCH_MAX_MS must be at least FRONTDESK_BATCH_QUIET_MS.',
     ])
   })
+})
+
+it('a way past a pooler needs the way through it', () => {
+  const DATABASE_DIRECT_URL = 'postgres://localhost/frontdesk'
+  expect(problemsOf({ DATABASE_DIRECT_URL })).toEqual([
+    'DATABASE_URL must be set as well, because DATABASE_DIRECT_URL is set.',
+  ])
+  expect(problemsOf({ DATABASE_DIRECT_URL, DATABASE_URL: 'postgres://localhost:6432/frontdesk' })).toEqual([])
 })
 
 describe('the emulator', () => {
