@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { MAX_PACED_MESSAGES } from './support/receipt-delays.ts'
 
 const ABOUT = `Measures Frontdesk against the WhatsApp emulator, and raw Baileys with it.
@@ -14,6 +14,10 @@ Examples:
   npm run bench -- inbound --messages 5000
   npm run bench -- outbound --messages 5000 --sessions 10
   npm run bench -- startup
+  npm run bench -- restart --count 1000
+  npm run bench -- hold --sessions 1000 --seconds 600 --per-second 50
+  npm run bench -- linking --count 1000
+  npm run chaos -- --profile week --sessions 200 --seconds 300 --seed 1
   NODE_OPTIONS='--cpu-prof --cpu-prof-dir=profiles' npm run bench -- inbound
 `
 
@@ -96,6 +100,47 @@ and does not count.`,
     .action(async ({ settle, ...options }) => {
       const { startup } = await import('./startup.ts')
       await startup(resources, { ...options, settleMs: settle * 1000 })
+    })
+  program
+    .command('restart')
+    .description('time from the start of the process until all linked sessions are online')
+    .option('--count <number>', 'how many sessions', atLeast(1), 1000)
+    .option('--rounds <number>', 'how often each side is measured', atLeast(1), 1)
+    .action(async (options) => {
+      const { restart } = await import('./restart.ts')
+      await restart(resources, options)
+    })
+  program
+    .command('hold')
+    .description('memory and CPU of many sessions with steady traffic, over time')
+    .option('--sessions <number>', 'how many sessions', atLeast(1), 1000)
+    .option('--seconds <number>', 'how long each side is held', atLeast(1), 600)
+    .option('--per-second <number>', 'messages a second, over all sessions', atLeast(1), 50)
+    .action(async (options) => {
+      const { hold } = await import('./hold.ts')
+      await hold(resources, options)
+    })
+  program
+    .command('linking')
+    .description('memory of sessions that show a QR code, and whether others notice them')
+    .option('--count <number>', 'how many sessions', atLeast(1), 1000)
+    .option('--others <number>', 'how many linked sessions have traffic beside them', atLeast(1), 50)
+    .option('--settle <seconds>', 'how long the process is left alone before its memory is read', atLeast(0), 15)
+    .action(async ({ settle, ...options }) => {
+      const { linking } = await import('./linking.ts')
+      await linking(resources, { ...options, settleMs: settle * 1000 })
+    })
+  program
+    .command('chaos')
+    .description('a week of trouble for many sessions, in minutes: uptime, and what was lost')
+    .addOption(new Option('--profile <name>', 'which trouble').choices(['week']).default('week'))
+    .option('--sessions <number>', 'how many sessions', atLeast(1), 200)
+    .option('--seconds <number>', 'how long it takes', atLeast(10), 300)
+    .option('--seed <number>', 'the same seed repeats the same trouble', atLeast(0), Date.now() % 1_000_000)
+    .option('--factor <number>', 'how much faster timers run', atLeast(1), 10)
+    .action(async ({ profile: _profile, ...options }) => {
+      const { chaosWeek } = await import('./chaos/chaos.ts')
+      await chaosWeek(resources, options)
     })
   return program
 }

@@ -54,6 +54,43 @@ const figures = {
     idleRssMb: positive,
     rawIdleRssMb: positive,
   }),
+  restart: z.strictObject({
+    ...common,
+    benchmark: z.literal('restart'),
+    count: z.literal(3),
+    secondsToAllOnline: positive,
+    rawSecondsToAllOnline: positive,
+    cpuMsPerConnect: positive,
+    rawCpuMsPerConnect: positive,
+  }),
+  hold: z.strictObject({
+    benchmark: z.literal('hold'),
+    sessions: z.literal(2),
+    seconds: z.literal(2),
+    perSecond: z.literal(5),
+    messages: z.literal(10),
+    lost: z.literal(0),
+    retryReceipts: z.number(),
+    rssPerSessionMb: positive,
+    rawRssPerSessionMb: positive,
+    growthPercent: z.number(),
+    rawGrowthPercent: z.number(),
+    cpuPercent: z.number(),
+    rawCpuPercent: z.number(),
+    databaseMb: positive,
+  }),
+  linking: z.strictObject({
+    benchmark: z.literal('linking'),
+    count: z.literal(2),
+    others: z.literal(2),
+    rssPerSessionMb: z.number(),
+    othersP50AloneMs: z.number(),
+    othersP99AloneMs: z.number(),
+    othersP50BeginningMs: z.number(),
+    othersP99BeginningMs: z.number(),
+    othersP50Ms: z.number(),
+    othersP99Ms: z.number(),
+  }),
 }
 
 const tiny: [keyof typeof figures, string[]][] = [
@@ -61,6 +98,9 @@ const tiny: [keyof typeof figures, string[]][] = [
   ['inbound', '--messages 20 --sessions 2 --customers 3 --paced 10 --rounds 1'.split(' ')],
   ['outbound', '--messages 20 --sessions 2 --customers 3 --rounds 1'.split(' ')],
   ['startup', ['--rounds', '1', '--settle', '0']],
+  ['restart', ['--count', '3', '--rounds', '1']],
+  ['hold', '--sessions 2 --seconds 2 --per-second 5'.split(' ')],
+  ['linking', '--count 2 --others 2 --settle 0'.split(' ')],
 ]
 
 test.each(tiny)(

@@ -3,7 +3,7 @@ import { linkCompanions } from './companions.ts'
 import { createDataDirectory } from './data-directory.ts'
 import type { EmulatorProcess } from './emulator-process.ts'
 import { startGatewayProcess } from './gateway-process.ts'
-import { seedSessions } from './seed.ts'
+import { type SeededSession, seedSessions, seedUnlinkedSessions } from './seed.ts'
 import type { Side } from './side.ts'
 import { countMessages } from './stored-results.ts'
 import { until } from './until.ts'
@@ -13,11 +13,19 @@ export interface FrontdeskSide extends Side {
   stopSessions(): Promise<void>
   /** Asks for all sessions to come online again. */
   startSessions(): Promise<void>
+  /** Asks for a code for all sessions that are not linked. */
+  startUnlinked(): Promise<void>
   /** Stops the gateway and counts the messages in its database. */
   countStored(direction: 'inbound' | 'outbound'): Promise<number>
 }
 
 const REQUESTS_AT_ONCE = 32
+
+export interface FrontdeskSideOptions {
+  /** Further sessions that are not linked to any number. */
+  unlinked?: number
+  environment?: NodeJS.ProcessEnv
+}
 
 /** The gateway with `count` sessions online, each of a company of its own, of the numbers from `firstPhone` upwards. */
 export async function openFrontdeskSide(
@@ -25,11 +33,13 @@ export async function openFrontdeskSide(
   { control, info }: EmulatorProcess,
   firstPhone: number,
   count: number,
+  { unlinked = 0, environment = {} }: FrontdeskSideOptions = {},
 ): Promise<FrontdeskSide> {
   const directory = await createDataDirectory(resources)
   const companions = await linkCompanions(control, firstPhone, count)
   const sessions = await seedSessions(directory, companions)
-  const gateway = await startGatewayProcess(resources, directory, info)
+  const unlinkedSessions = await seedUnlinkedSessions(directory, unlinked)
+  const gateway = await startGatewayProcess(resources, directory, info, environment)
   const api = new Pool(gateway.url, { connections: REQUESTS_AT_ONCE })
   resources.defer(() => api.destroy())
   async function call(path: string, apiKey: string, body?: unknown): Promise<unknown> {
@@ -44,8 +54,12 @@ export async function openFrontdeskSide(
     return answer.body.json()
   }
 
-  const everySession = async (action: 'start' | 'stop') => {
-    await Promise.all([...sessions.values()].map(({ id, apiKey }) => call(`/v1/sessions/${id}/${action}`, apiKey, {})))
+  const each = async (all: Iterable<SeededSession>, action: 'start' | 'stop') => {
+    const waiting = [...all].values()
+    const lane = async () => {
+      for (const { id, apiKey } of waiting) await call(`/v1/sessions/${id}/${action}`, apiKey, {})
+    }
+    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, lane))
   }
   const untilState = async (state: string) => {
     for (const { id, apiKey } of sessions.values()) {
@@ -72,10 +86,11 @@ export async function openFrontdeskSide(
       await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, lane))
     },
     async stopSessions() {
-      await everySession('stop')
+      await each(sessions.values(), 'stop')
       await untilState('paused')
     },
-    startSessions: () => everySession('start'),
+    startSessions: () => each(sessions.values(), 'start'),
+    startUnlinked: () => each(unlinkedSessions, 'start'),
     async countStored(direction) {
       await gateway.stop()
       return countMessages(directory, direction)

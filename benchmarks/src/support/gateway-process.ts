@@ -23,6 +23,7 @@ export async function startGatewayProcess(
   resources: AsyncDisposableStack,
   { path, masterKey, logFile }: DataDirectory,
   emulator: EmulatorInfo,
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<GatewayProcess> {
   const command = fileURLToPath(import.meta.resolve('@frontdesk/gateway/bin/frontdesk'))
   const port = await freePort()
@@ -39,6 +40,7 @@ export async function startGatewayProcess(
       FRONTDESK_MASTER_KEY: masterKey,
       FRONTDESK_EMULATOR_URL: emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: emulator.rootKey,
+      ...environment,
     },
   })
   closeSync(log)

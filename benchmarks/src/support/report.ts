@@ -1,33 +1,5 @@
-/** The figures of one benchmark, as its last line prints them: those that apply to it. */
-export interface Figures {
-  benchmark: 'sessions' | 'inbound' | 'outbound' | 'startup'
-  rounds: number
-  /** Sessions or messages, whichever the benchmark counts. */
-  count?: number
-  sessions?: number
-  rssPerSessionMb?: number
-  rawRssPerSessionMb?: number
-  idleRssMb?: number
-  rawIdleRssMb?: number
-  connectP50Ms?: number
-  rawConnectP50Ms?: number
-  messagesPerSecond?: number
-  rawMessagesPerSecond?: number
-  ratio?: number
-  cpuMsPerMessage?: number
-  rawCpuMsPerMessage?: number
-  databaseCpuMsPerMessage?: number
-  /** Requests that the API has answered with 202. */
-  acceptedPerSecond?: number
-  /** Of messages that were accepted before the session came online. */
-  backlogMessagesPerSecond?: number
-  backlogRatio?: number
-  backlogCpuMsPerMessage?: number
-  addedLatencyP50Ms?: number
-  addedLatencyP99Ms?: number
-  startToServingMs?: number
-  firstRunMs?: number
-}
+/** The figures of one benchmark, as its last line prints them. Units stand in their names. */
+export type Figures = { benchmark: string } & Record<string, string | number>
 
 const startedAt = performance.now()
 

@@ -1,0 +1,39 @@
+import { describe, expect, test } from 'vitest'
+import { downtimeMs } from '../src/chaos/downtime.ts'
+import { planWeek } from '../src/chaos/week.ts'
+
+const span = (fromMs: number, toMs: number) => ({ fromMs, toMs })
+
+describe('downtime', () => {
+  test('work counts as it is, waiting as long as it would have been', () => {
+    expect(downtimeMs([span(0, 100)], [], [], 10)).toBe(100)
+    expect(downtimeMs([span(0, 100)], [span(20, 50)], [], 10)).toBe(70 + 300)
+  })
+
+  test('what overlaps counts once, and what lies outside not at all', () => {
+    expect(downtimeMs([span(0, 100)], [span(20, 50), span(40, 60), span(90, 200)], [], 10)).toBe(50 + 500)
+    expect(downtimeMs([span(0, 10), span(50, 60)], [span(10, 50)], [], 10)).toBe(20)
+  })
+
+  test('nothing counts while WhatsApp lets nobody in, waiting neither', () => {
+    expect(downtimeMs([span(0, 100)], [span(0, 100)], [span(10, 90)], 10)).toBe(200)
+    expect(downtimeMs([span(20, 30)], [], [span(10, 90)], 10)).toBe(0)
+  })
+})
+
+describe('a week', () => {
+  const week = planWeek({ sessions: 10, durationMs: 60_000, seed: 7 })
+
+  test('holds all that a session meets, and each disaster once, within its time', () => {
+    expect(week).toHaveLength(10 * 17 + 3)
+    expect(week.filter((each) => 'disaster' in each)).toHaveLength(3)
+    for (const { atMs } of week) expect(atMs).toBeGreaterThanOrEqual(0)
+    for (const { atMs } of week) expect(atMs).toBeLessThan(60_000)
+    expect(week.map(({ atMs }) => atMs)).toEqual(week.map(({ atMs }) => atMs).toSorted((a, b) => a - b))
+  })
+
+  test('is the same for the same seed, and another for another', () => {
+    expect(planWeek({ sessions: 10, durationMs: 60_000, seed: 7 })).toEqual(week)
+    expect(planWeek({ sessions: 10, durationMs: 60_000, seed: 8 })).not.toEqual(week)
+  })
+})
