@@ -30,7 +30,12 @@ async function linked(settings = {}): Promise<{ phone: string; session: TestSess
 describe('how a connection ends', () => {
   const faults: [string, (phone: string) => Fault, DisconnectReason][] = [
     ['the phone unlinks it', (phone) => ({ kind: 'stream_error', code: '401', phone }), 'logged_out'],
+    ['the number is banned', (phone) => ({ kind: 'stream_error', code: '403', phone }), 'forbidden'],
+    ['the client is outdated', (phone) => ({ kind: 'stream_error', code: '405', phone }), 'client_outdated'],
+    ['the server has waited too long', (phone) => ({ kind: 'stream_error', code: '408', phone }), 'timed_out'],
+    ['no multi-device', (phone) => ({ kind: 'stream_error', code: '411', phone }), 'multi_device_mismatch'],
     ['the server ends it', (phone) => ({ kind: 'stream_error', code: '428', phone }), 'connection_closed'],
+    ['the stream cannot go on', (phone) => ({ kind: 'stream_error', code: '500', phone }), 'bad_session'],
     ['another one takes its place', (phone) => ({ kind: 'stream_error', code: '440', phone }), 'replaced'],
     ['the server is overloaded', (phone) => ({ kind: 'stream_error', code: '503', phone }), 'service_unavailable'],
     ['the server asks for a restart', (phone) => ({ kind: 'stream_error', code: '515', phone }), 'restart_required'],
@@ -52,6 +57,49 @@ describe('how a connection ends', () => {
     await until(() => open.events.closings[0])
     const again = session.open()
     expect(await until(() => again.events.closings[0])).toMatchObject({ reason: 'logged_out' })
+  })
+
+  test.each([
+    ['401', 'logged_out'],
+    ['403', 'forbidden'],
+    ['405', 'client_outdated'],
+    ['406', 'forbidden'],
+    ['411', 'multi_device_mismatch'],
+    ['500', 'bad_session'],
+    ['503', 'service_unavailable'],
+  ] as const)('a login that WhatsApp refuses with %s', async (reason, expected) => {
+    const { phone, session, open } = await linked()
+    await open.connection.close()
+    await emulator.fault({ kind: 'refuse_logins', phone, isOn: true, reason, count: 1 })
+    const again = session.open()
+    expect(await until(() => again.events.closings[0])).toEqual({ reason: expected, detail: expect.any(String) })
+    expect(again.events.onlineAs).toEqual([])
+  })
+
+  test('a ban for a while is told with its end, and over then', async () => {
+    const { phone, session, open } = await linked()
+    await open.connection.close()
+    await emulator.fault({ kind: 'refuse_logins', phone, isOn: true, reason: '402', banSeconds: 1 })
+    const banned = session.open()
+    const { reason, retryAt } = await until(() => banned.events.closings[0])
+    expect(reason).toBe('temporarily_banned')
+    const end = await until(() => retryAt?.getTime())
+    expect(end).toBeLessThanOrEqual(Date.now() + 1000)
+    await until(() => Date.now() > end)
+    const again = await session.online()
+    await again.connection.close()
+  })
+
+  test('a version that is outdated is refused, and another one is not', async () => {
+    const { session, open } = await linked({ waVersion: '2.3000.1' })
+    await open.connection.close()
+    await emulator.configure({ oldestVersion: [2, 3000, 2] })
+    const outdated = session.open()
+    expect(await until(() => outdated.events.closings[0])).toMatchObject({ reason: 'client_outdated' })
+    const { store, id } = session
+    const newer = await new TestSession({ provider, store, id, settings: { waVersion: '2.3000.2' } }).online()
+    await newer.connection.close()
+    await emulator.configure({ oldestVersion: [0, 0, 0] })
   })
 
   test.each([
