@@ -113,6 +113,21 @@ describe('a database that is away', () => {
     expect(await session.storedTexts()).toEqual([])
   })
 
+  test('does not keep a session from being closed: what is not committed in time is given up', async () => {
+    const database = { ...testDatabase.database, url: proxy.url }
+    await using impatient = await startWriter({ database, log, drainTimeoutMs: 100 })
+    const session = await openTestSession(testDatabase, impatient)
+    proxy.cut()
+    const committed = session.store.committed(session.store.publish({ messages: [session.message('late')] }))
+    const outcome = expect(committed).rejects.toMatchObject({ reason: 'store_failed' })
+    await session.store.close()
+    await outcome
+    proxy.restore()
+    expect(session.failures).toMatchObject([{ reason: 'store_failed' }])
+    expect(session.news).toEqual([])
+    expect(impatient.pendingOperations).toBe(0)
+  })
+
   test('is named when it is away from the start', async () => {
     proxy.cut()
     const attempt = startWriter({ database: { ...testDatabase.database, url: proxy.url }, log })

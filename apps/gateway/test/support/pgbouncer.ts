@@ -8,7 +8,7 @@ import { ensurePgBouncer } from '../../../../scripts/ensure-pgbouncer.ts'
 import { until } from './until.ts'
 
 /** A real PgBouncer in transaction mode, with few connections to the server. */
-interface PgBouncer extends AsyncDisposable {
+export interface PgBouncer extends AsyncDisposable {
   /** Of the same database, through the pooler. */
   readonly url: string
   /** Ends it at once, with all connections. */

@@ -17,7 +17,7 @@ export interface OwnedSession extends SessionStore {
   /** Changes published and not yet committed. A provider that sees too many stops reading its socket for a while. */
   readonly pendingOperations: number
   readonly failure: StoreError | undefined
-  /** Takes no more changes and resolves when those published are committed, or never will be. */
+  /** Takes no more changes. Resolves when those published are committed, or never will be, or are not in time. */
   close(): Promise<void>
 }
 
@@ -42,6 +42,7 @@ export class WriterSession implements OwnedSession, Owner {
   readonly #stored: StoredSession
   readonly #events: SessionEvents
   readonly #onFailed: ((error: StoreError) => void) | undefined
+  readonly #drainTimeoutMs: number
   #pending = new SessionChanges()
   #inFlight: SessionChanges | undefined
   #published = 0
@@ -52,7 +53,8 @@ export class WriterSession implements OwnedSession, Owner {
   #failure: StoreError | undefined
   #closing: Promise<void> | undefined
 
-  constructor(options: SessionOptions, stored: StoredSession, events: SessionEvents) {
+  /** `drainTimeoutMs`: how long closing waits for a database that is away. */
+  constructor(options: SessionOptions & { drainTimeoutMs: number }, stored: StoredSession, events: SessionEvents) {
     this.sessionId = options.sessionId
     this.companyId = options.companyId
     this.epoch = options.epoch
@@ -60,6 +62,7 @@ export class WriterSession implements OwnedSession, Owner {
     this.#onFailed = options.onFailed
     this.#stored = stored
     this.#events = events
+    this.#drainTimeoutMs = options.drainTimeoutMs
   }
 
   get published(): number {
@@ -118,11 +121,15 @@ export class WriterSession implements OwnedSession, Owner {
   }
 
   async #close(): Promise<void> {
+    const late = new StoreError('store_failed', `the changes of session ${this.sessionId} were not committed in time`)
+    // A try that is under way may still come through, until the session has another owner: nobody is told that it did.
+    const timeout = setTimeout(() => this.fail(late), this.#drainTimeoutMs)
     try {
       await this.committed(this.#accepted)
     } catch {
-      // `onFailed` was told; what matters here is that nothing is under way any more.
+      // `onFailed` was told; what matters here is that nobody waits any more.
     }
+    clearTimeout(timeout)
     this.#end(new StoreError('store_failed', `the store of session ${this.sessionId} is closed`))
     this.#events.closed(this)
   }

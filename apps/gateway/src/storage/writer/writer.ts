@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DatabaseError } from 'pg'
 import type { Logger } from 'pino'
 import type { ReceiptUpdate, ReceivedMessage } from '#src/model/session-store.ts'
@@ -48,7 +48,7 @@ export interface Writer extends AsyncDisposable {
 export interface WriterOptions {
   database: Database
   log: Logger
-  /** How long a writer that is disposed of waits for the database to take what was published. */
+  /** How long a session that is closed, and a writer that is disposed of, wait for the database to take what was published. */
   drainTimeoutMs?: number
 }
 
@@ -90,7 +90,8 @@ class GroupCommitWriter implements Writer {
     if (this.#stopping.signal.aborted) throw new StoreError('store_failed', 'the writer has stopped')
     if (this.#sessions.has(options.sessionId)) throw new Error(`session ${options.sessionId} is open already`)
     const stored = storedSession(this.#database, options.sessionId, options.sealer)
-    const session = new WriterSession(options, stored, {
+    const drainTimeoutMs = this.#drainTimeoutMs
+    const session = new WriterSession({ ...options, drainTimeoutMs }, stored, {
       published: (publisher) => {
         this.#dirty.add(publisher)
         this.#schedule()
@@ -117,16 +118,11 @@ class GroupCommitWriter implements Writer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const drained = Promise.all([...this.#sessions.values()].map((session) => session.close()))
-    const giveUp = new AbortController()
-    const timeout = delay(this.#drainTimeoutMs, undefined, { signal: giveUp.signal }).catch(() => undefined)
-    await Promise.race([drained, timeout])
-    giveUp.abort()
+    await Promise.all([...this.#sessions.values()].map((session) => session.close()))
     this.#stopping.abort()
+    // A try that is under way, for what nobody waits for any more, ends here; or when it has got its connection.
+    await this.#connection.drop()
     await this.#flushing
-    for (const session of this.#sessions.values())
-      session.fail(new StoreError('store_failed', 'the writer has stopped before the change was committed'))
-    await drained
     await this.#connection[Symbol.asyncDispose]()
   }
 
