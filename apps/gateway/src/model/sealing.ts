@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from 'node:crypto'
+import { UnreadableError } from './unreadable-error.ts'
 
 const ALGORITHM = 'aes-256-gcm'
 export const SEALING_KEY_BYTES = 32
@@ -19,7 +20,7 @@ export interface Sealer {
   seal(plaintext: Uint8Array, context: string): Uint8Array
   /**
    * May have to look for the key first, after a rotation elsewhere.
-   * @throws Error if the value was changed, or sealed with another key or in another context
+   * @throws UnreadableError if the value was changed, or sealed with another key or in another context
    */
   open(sealed: Uint8Array, context: string): Promise<Uint8Array>
 }
@@ -28,7 +29,7 @@ export interface Sealer {
 export interface SealingKey {
   readonly number: number
   seal(plaintext: Uint8Array, context: string): Uint8Array
-  /** @throws Error if the value was changed, or sealed with another key or in another context */
+  /** @throws UnreadableError if the value was changed, or sealed with another key or in another context */
   open(sealed: Uint8Array, context: string): Uint8Array
 }
 
@@ -58,27 +59,31 @@ export function createSealingKey(key: Uint8Array, number = FIRST_KEY_NUMBER): Se
       return sealed
     },
     open(sealed, context) {
-      if (keyNumberOf(sealed) !== number) throw new Error('this value was sealed with another key')
+      if (keyNumberOf(sealed) !== number) throw new UnreadableError('this value was sealed with another key')
       const nonceAt = sealed[0] === FORM ? 1 + NUMBER_BYTES : 1
       const tagAt = nonceAt + NONCE_BYTES
       const ciphertextAt = tagAt + TAG_BYTES
-      if (sealed.byteLength < ciphertextAt) throw new Error('this is not a sealed value')
+      if (sealed.byteLength < ciphertextAt) throw new UnreadableError('this is not a sealed value')
       const nonce = sealed.subarray(nonceAt, tagAt)
       const decipher = createDecipheriv(ALGORITHM, secret, nonce, { authTagLength: TAG_BYTES })
       decipher.setAAD(Buffer.from(context))
       decipher.setAuthTag(sealed.subarray(tagAt, ciphertextAt))
       const plaintext = decipher.update(sealed.subarray(ciphertextAt))
-      decipher.final()
+      try {
+        decipher.final()
+      } catch (cause) {
+        throw new UnreadableError('this value was changed, or sealed with another key or in another context', { cause })
+      }
       return plaintext
     },
   }
 }
 
-/** Which key has sealed a value; the SQL function `sealed_key_number` says the same. @throws Error if it is none */
+/** Which key has sealed a value; the SQL function `sealed_key_number` says the same. @throws UnreadableError if it is none */
 export function keyNumberOf(sealed: Uint8Array): number {
   const [form, high, low] = sealed
   if (form === FORM_WITHOUT_NUMBER) return FIRST_KEY_NUMBER
-  if (form !== FORM || high === undefined || low === undefined) throw new Error('this is not a sealed value')
+  if (form !== FORM || high === undefined || low === undefined) throw new UnreadableError('this is not a sealed value')
   return high * 256 + low
 }
 

@@ -55,7 +55,10 @@ export interface ProviderConnection {
    * open.
    */
   probe(timeoutMs: number): Promise<void>
-  /** Unlinks the companion on the phone, then closes. */
+  /**
+   * Unlinks the companion on the phone, then closes. Rejects, and leaves the connection as it is, when WhatsApp does not
+   * confirm it.
+   */
   logout(): Promise<void>
   /** Resolves within a bounded time, whatever the other side does. */
   close(): Promise<void>

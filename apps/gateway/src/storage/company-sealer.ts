@@ -1,4 +1,5 @@
 import { keyNumberOf, type Sealer, type SealingKey } from '#src/model/sealing.ts'
+import { UnreadableError } from '#src/model/unreadable-error.ts'
 
 /** Seals with a company's current data key, and opens what any of its data keys has sealed. */
 export class CompanySealer implements Sealer {
@@ -23,7 +24,7 @@ export class CompanySealer implements Sealer {
     // Another process may have rotated the key a moment ago; a first look can have begun before.
     for (let looks = 0; looks < 2 && !this.#keyOf(number); looks++) await this.reload()
     const key = this.#keyOf(number)
-    if (key === undefined) throw new Error(`the company has no data key of number ${number}`)
+    if (key === undefined) throw new UnreadableError(`the company has no data key of number ${number}`)
     return key.open(sealed, context)
   }
 

@@ -16,7 +16,7 @@ let phones = 0
 
 beforeAll(async () => {
   emulator = await startEmulator({ behaviour: { sendsHistory: false } })
-  provider = createBaileysProvider({ emulator })
+  provider = createBaileysProvider({ emulator, timeouts: { ackMs: 1000 } })
 })
 afterAll(() => emulator.close())
 
@@ -132,6 +132,16 @@ describe('how a connection ends', () => {
     expect(open.events.closings).toEqual([{ reason: 'logged_out', detail: expect.any(String) }])
     const devices = (await emulator.phones()).find((one) => one.phone === phone)?.devices ?? []
     expect(devices).toEqual([])
+  })
+
+  test('a logout that WhatsApp does not confirm has not happened', async () => {
+    const { phone, open } = await linked()
+    await emulator.fault({ kind: 'stall', phone })
+    await expect(open.connection.logout()).rejects.toThrow()
+    expect(open.events.closings).toEqual([])
+    const again = expect(open.connection.logout()).rejects.toThrow('ended before')
+    await open.connection.close()
+    await again
   })
 
   test('credentials that cannot be read end it, and are not quoted', async () => {

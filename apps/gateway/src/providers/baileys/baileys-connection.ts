@@ -1,8 +1,10 @@
 import {
   type AuthenticationCreds,
   type BaileysEventMap,
+  type BinaryNode,
   jidDecode,
   proto,
+  S_WHATSAPP_NET,
   type UserFacingSocketConfig,
   type WASocket,
 } from 'baileys'
@@ -64,7 +66,7 @@ export class BaileysConnection implements ProviderConnection {
   #ping: ServerPing | undefined
   #isOnline = false
   #isEnded = false
-  /** Why this side ends it; Baileys' own reason counts when it is not set. */
+  /** Why it ends, or has ended; Baileys' own reason counts when this side has given none. */
   #ending: Ending | undefined
   #linking: Linking | undefined
   /** The WebSocket was open: the way to the server works. */
@@ -117,9 +119,16 @@ export class BaileysConnection implements ProviderConnection {
 
   async logout(): Promise<void> {
     const { socket } = this.#opened()
-    // The socket closes right behind the request: it must not wait at the gate.
-    await this.#session.store.committed(this.#session.store.published)
-    await socket.logout()
+    // Baileys' own way closes the socket right behind the request, whether or not WhatsApp has heard it.
+    const confirmed = socket.query(removalOf(socket.user?.id ?? ''), this.#environment.timeouts.ackMs ?? ACK_TIMEOUT_MS)
+    // The server may end the stream before its answer is seen.
+    await Promise.race([
+      confirmed.then((answer) => answer ?? Promise.reject(new Error('WhatsApp has not confirmed the logout in time.'))),
+      this.ended,
+    ])
+    if (this.#isEnded && this.#ending?.reason !== 'logged_out')
+      throw new Error('The connection ended before WhatsApp confirmed the logout.')
+    this.#end({ reason: 'logged_out', detail: 'Logged out on request.' })
     await this.ended
   }
 
@@ -266,9 +275,11 @@ export class BaileysConnection implements ProviderConnection {
       .then(() => this.#finish(ending))
   }
 
-  #finish({ reason, detail, retryAt }: Ending): void {
+  #finish(ending: Ending): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    this.#ending = ending
+    const { reason, detail, retryAt } = ending
     this.#isOnline = false
     clearTimeout(this.#deadline)
     clearTimeout(this.#endLimit)
@@ -300,6 +311,12 @@ export class BaileysConnection implements ProviderConnection {
     return new SendError(this.#isOnline ? 'unacknowledged' : 'not_connected', `Sending failed: ${detail}`)
   }
 }
+
+const removalOf = (jid: string): BinaryNode => ({
+  tag: 'iq',
+  attrs: { to: S_WHATSAPP_NET, type: 'set', xmlns: 'md' },
+  content: [{ tag: 'remove-companion-device', attrs: { jid, reason: 'user_initiated' } }],
+})
 
 function accountOf({ me }: AuthenticationCreds): Account {
   const phone = jidDecode(me?.id)?.user ?? ''
