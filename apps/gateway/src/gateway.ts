@@ -9,6 +9,7 @@ import { EventFeed } from '#src/services/events/event-feed.ts'
 import { Inbox } from '#src/services/inbox/inbox.ts'
 import { startMaintenance } from '#src/services/maintenance/start-maintenance.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
+import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { loadMasterKey } from '#src/services/security/master-key.ts'
@@ -57,6 +58,13 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   const provider = createBaileysProvider({ logger: log, ...(config.emulator && { emulator: config.emulator }) })
   const urlGuard = starting.use(createOutgoingUrlGuard(config.allowedHosts))
   const outbox = starting.use(new Outbox({ database, log }))
+  const intake = starting.use(
+    new MessageIntake({
+      database,
+      onQueued: (sessionId, messages) => outbox.enqueue(sessionId, messages),
+      onUnknown: (sessionId) => outbox.refresh(sessionId),
+    }),
+  )
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))
   const health = starting.use(
@@ -104,7 +112,8 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
   const companies = new Companies({ database, keyRing, onUpdated: (companyId) => inbox.settingsChanged(companyId) })
   const server = createHttpServer(
     {
-      ...{ apiKeys, companies, sessions, outbox },
+      ...{ apiKeys, companies, sessions },
+      outbox: intake,
       messages: new MessageReader(database),
       events: new EventFeed(database),
       alerts,

@@ -4,9 +4,10 @@ import { newId } from '#src/model/ids.ts'
 import type { KeyChange, KeyKind, ReceivedMessage } from '#src/model/session-store.ts'
 import type { StoreError } from '#src/model/store-error.ts'
 import { createContactBook } from '#src/storage/contacts.ts'
-import { claimLease, type Lease } from '#src/storage/leases.ts'
+import type { Lease } from '#src/storage/leases.ts'
 import type { OwnedSession } from '#src/storage/writer/owned-session.ts'
 import type { CommittedChanges, Writer } from '#src/storage/writer/writer.ts'
+import { claimLease } from '../support/claim-lease.ts'
 import type { TestDatabase } from '../support/database.ts'
 
 /** A message that could be read. */

@@ -2,7 +2,7 @@ import { type ResponderSettings, responderRequest } from '@frontdesk/api-contrac
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
 import { connect, connectionConfig } from '#src/storage/connection.ts'
-import { claimLease } from '#src/storage/leases.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { silence, startCompanySystem, status, texts } from '../responders/company-system.ts'

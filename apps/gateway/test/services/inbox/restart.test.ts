@@ -55,7 +55,7 @@ async function setUp() {
         idempotencyKey: 'reminder',
         requestHash: new Uint8Array(32),
       } as const
-      await persistently(() => desk.outbox.accept(companyId, request))
+      await persistently(() => desk.intake.accept(companyId, request))
     }
     const working = work().catch((error: unknown) => {
       if (!mine.hasCrashed) throw error

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
-import type { AcceptMessage } from '#src/services/outbox/outbox.ts'
-import { Outbox } from '#src/services/outbox/outbox.ts'
+import { type AcceptMessage, MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { createTestDatabase } from '../../support/database.ts'
-import { log, openDesk } from '../support/desk.ts'
+import { openDesk } from '../support/desk.ts'
 import { createContact, randomPhone, readEvents, readOutbound } from '../support/messages.ts'
 
 const testDatabase = await createTestDatabase()
@@ -27,7 +26,9 @@ function request(text: string, change: Partial<AcceptMessage> = {}): AcceptMessa
   const { idempotencyKey: _, ...hashed } = wanted
   return { ...wanted, requestHash: createHash('sha256').update(JSON.stringify(hashed)).digest() }
 }
-const accept = (text: string, change?: Partial<AcceptMessage>) => desk.outbox.accept(companyId, request(text, change))
+const accept = (text: string, change?: Partial<AcceptMessage>) => desk.intake.accept(companyId, request(text, change))
+/** Nobody sends here. */
+const nobody = { onQueued: () => undefined, onUnknown: () => undefined }
 const refusal = (code: string) => expect.objectContaining({ code })
 
 test('an accepted message is stored with its WhatsApp id and its event, before anyone is told', async () => {
@@ -74,7 +75,7 @@ test('the same number is another contact for another company', async () => {
   const other = await testDatabase.createCompany()
   const otherSession = await testDatabase.createSession(other)
   const mine = await accept('Hello')
-  const theirs = await desk.outbox.accept(other, request('Hello', { sessionId: otherSession }))
+  const theirs = await desk.intake.accept(other, request('Hello', { sessionId: otherSession }))
   expect(theirs.contactId).not.toBe(mine.contactId)
 })
 
@@ -111,10 +112,10 @@ describe('with an idempotency key', () => {
   })
 
   test('the same request many times at once, over two processes, is one message', async () => {
-    await using second = new Outbox({ database, log })
+    await using second = new MessageIntake({ database, ...nobody })
     const accepted = await Promise.all(
       Array.from({ length: 40 }, (_, n) =>
-        (n % 2 === 0 ? desk.outbox : second).accept(companyId, request('Hello', { idempotencyKey: 'a' })),
+        (n % 2 === 0 ? desk.intake : second).accept(companyId, request('Hello', { idempotencyKey: 'a' })),
       ),
     )
     expect(new Set(accepted.map(({ id }) => id)).size).toBe(1)
@@ -137,7 +138,7 @@ describe('with an idempotency key', () => {
     const other = await testDatabase.createCompany()
     const otherSession = await testDatabase.createSession(other)
     const mine = await accept('Hello', { idempotencyKey: 'a' })
-    const theirs = await desk.outbox.accept(other, request('Hi', { sessionId: otherSession, idempotencyKey: 'a' }))
+    const theirs = await desk.intake.accept(other, request('Hi', { sessionId: otherSession, idempotencyKey: 'a' }))
     expect(theirs.id).not.toBe(mine.id)
   })
 })
@@ -196,7 +197,7 @@ test('what must not be sent is taken out; a text of which nothing remains is ref
 test('a message that the database refuses fails alone, not those that are stored with it', async () => {
   const [before, broken, after] = await Promise.allSettled([
     accept('before'),
-    desk.outbox.accept(companyId, { ...request('broken'), sessionId: 'not a uuid' }),
+    desk.intake.accept(companyId, { ...request('broken'), sessionId: 'not a uuid' }),
     accept('after'),
   ])
   expect([before.status, broken.status, after.status]).toEqual(['fulfilled', 'rejected', 'fulfilled'])
@@ -205,6 +206,6 @@ test('a message that the database refuses fails alone, not those that are stored
 test('a database that is gone makes accepting unavailable', async () => {
   const gone = await createTestDatabase()
   await gone[Symbol.asyncDispose]()
-  await using outbox = new Outbox({ database: gone.database, log })
-  await expect(outbox.accept(companyId, request('Hello'))).rejects.toEqual(refusal('unavailable'))
+  await using intake = new MessageIntake({ database: gone.database, ...nobody })
+  await expect(intake.accept(companyId, request('Hello'))).rejects.toEqual(refusal('unavailable'))
 })

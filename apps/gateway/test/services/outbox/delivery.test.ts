@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
-import { claimLease, type Lease } from '#src/storage/leases.ts'
+import type { Lease } from '#src/storage/leases.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { type Desk, openDesk } from '../support/desk.ts'
@@ -36,7 +37,7 @@ function goOnline(scripted = connection()) {
   return scripted
 }
 const accept = (text: string, to = contactId) =>
-  desk.outbox.accept(companyId, {
+  desk.intake.accept(companyId, {
     sessionId,
     to: { contactId: to },
     content: { kind: 'text', text },
@@ -197,7 +198,7 @@ test('messages that nobody told of are found and sent, once', async () => {
   await accept('one')
   await until(() => scripted.sends.length === 1)
   await using elsewhere = openDesk(database)
-  await elsewhere.outbox.accept(companyId, {
+  await elsewhere.intake.accept(companyId, {
     sessionId,
     to: { contactId },
     content: { kind: 'text', text: 'two' },

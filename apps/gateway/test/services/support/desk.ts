@@ -2,10 +2,12 @@ import type { CompanySettings } from '@frontdesk/api-contract'
 import { pino } from 'pino'
 import { newId } from '#src/model/ids.ts'
 import { Inbox, type InboxOptions } from '#src/services/inbox/inbox.ts'
-import { Outbox, type OutboxOptions } from '#src/services/outbox/outbox.ts'
+import { MessageIntake, type MessageIntakeOptions } from '#src/services/outbox/message-intake.ts'
+import { Outbox } from '#src/services/outbox/outbox.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
-import { claimLease, type Lease } from '#src/storage/leases.ts'
+import type { Lease } from '#src/storage/leases.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 
 export const log = pino({ level: 'silent' })
 
@@ -13,20 +15,28 @@ export const log = pino({ level: 'silent' })
 export interface Desk extends AsyncDisposable {
   inbox: Inbox
   outbox: Outbox
+  intake: MessageIntake
   own(sessionId: string): Promise<Lease>
 }
 
 export function openDesk(
   database: Database,
-  { batching = { quietMs: 20, maxMs: 200 }, acceptor, ...limits }: Partial<InboxOptions & OutboxOptions> = {},
+  { batching = { quietMs: 20, maxMs: 200 }, acceptor, ...limits }: Partial<InboxOptions & MessageIntakeOptions> = {},
 ): Desk {
   const nodeId = newId()
-  const outbox = new Outbox({ database, log, ...(acceptor && { acceptor }) })
+  const outbox = new Outbox({ database, log })
+  const intake = new MessageIntake({
+    database,
+    onQueued: (sessionId, messages) => outbox.enqueue(sessionId, messages),
+    onUnknown: (sessionId) => outbox.refresh(sessionId),
+    ...(acceptor && { acceptor }),
+  })
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
   const inbox = new Inbox({ database, outbox, urlGuard, batching, log, ...limits })
   return {
     inbox,
     outbox,
+    intake,
     async own(sessionId) {
       const lease = await claimLease(database, nodeId, sessionId)
       await inbox.owned({ lease })
@@ -34,6 +44,7 @@ export function openDesk(
     },
     async [Symbol.asyncDispose]() {
       await inbox[Symbol.asyncDispose]()
+      await intake[Symbol.asyncDispose]()
       await outbox[Symbol.asyncDispose]()
       await urlGuard[Symbol.asyncDispose]()
     },

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import { Pool, type PoolClient } from 'pg'
-import type { OutboxOptions } from '#src/services/outbox/outbox.ts'
+import type { MessageIntakeOptions } from '#src/services/outbox/message-intake.ts'
 import { connectionConfig } from '#src/storage/connection.ts'
 import type { Database } from '#src/storage/database.ts'
 import { MessageAcceptor } from '#src/storage/message-acceptor.ts'
@@ -19,7 +19,7 @@ export interface Fault {
 
 export interface FaultyDatabase extends Database {
   /** For the outbox, which has a connection of its own: the same fault hits it. */
-  readonly acceptor: NonNullable<OutboxOptions['acceptor']>
+  readonly acceptor: NonNullable<MessageIntakeOptions['acceptor']>
   /** Statements so far, `begin` and `commit` included. */
   readonly statements: number
   readonly hasCrashed: boolean

@@ -5,9 +5,9 @@ import { createContactBook } from '#src/storage/contacts.ts'
 import { openDatabase } from '#src/storage/database.ts'
 import { startEmbeddedPostgres } from '#src/storage/embedded/embedded-postgres.ts'
 import { openKeyRing } from '#src/storage/key-ring.ts'
-import { claimLease } from '#src/storage/leases.ts'
 import { migrate } from '#src/storage/migrate.ts'
 import { startWriter } from '#src/storage/writer/writer.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 
 /**
  * A process that owns a data directory and can be killed: it stores numbered messages without end and prints the number

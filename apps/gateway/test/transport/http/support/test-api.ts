@@ -3,7 +3,7 @@ import { Alerts } from '#src/services/alerts/alerts.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
-import { Outbox } from '#src/services/outbox/outbox.ts'
+import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { createHttpServer } from '#src/transport/http/http-server.ts'
@@ -64,13 +64,17 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
   const log = createLog({ level: 'trace', to: { write: (line) => lines.push(line) } })
   const health: Record<string, boolean> = { database: true }
   const alerts = new Alerts({ database: database.database, log })
-  const outbox = new Outbox({ database: database.database, log })
+  const intake = new MessageIntake({
+    database: database.database,
+    onQueued: () => undefined,
+    onUnknown: () => undefined,
+  })
   const server = createHttpServer(
     {
       apiKeys,
       companies: new Companies({ database: database.database, keyRing: database.keyRing }),
       sessions,
-      outbox,
+      outbox: intake,
       messages: new MessageReader(database.database),
       events: new EventFeed(database.database),
       alerts,
@@ -119,7 +123,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     async [Symbol.asyncDispose]() {
       await server.close()
       await alerts[Symbol.asyncDispose]()
-      await outbox[Symbol.asyncDispose]()
+      await intake[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()
     },
   }
