@@ -3,6 +3,7 @@ import { alertKind } from './alert.ts'
 import { cursor, id, moment, pageSize } from './common.ts'
 import { messageDirection, messageStatus } from './message.ts'
 import { sessionState } from './session.ts'
+import { sessionReason } from './session-reason.ts'
 
 /** What all events have. `data` may gain fields at any time: a reader ignores those that it does not know. */
 const eventOf = <Type extends string, Data extends z.ZodRawShape>(type: Type, about: string, data: Data) =>
@@ -26,7 +27,7 @@ export const event = z
     eventOf('session.created', 'A session was created; it is the subject.', {}),
     eventOf('session.state_changed', 'A session has another state; the session is the subject.', {
       state: sessionState,
-      reason: z.string().nullable(),
+      reason: sessionReason.nullable(),
     }),
     eventOf('message.received', 'A message has arrived and is stored, perhaps as pending; it is the subject.', {
       contactId: id,

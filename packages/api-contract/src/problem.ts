@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { moment } from './common.ts'
 
 /** The media type of `problem`. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
@@ -31,6 +32,7 @@ export const problem = z
       )
       .optional()
       .describe('Each field that is wrong.'),
+    retryAt: moment.optional().describe('From when on the same request can succeed, where that is known.'),
   })
   .meta({ id: 'Problem', description: 'An error (RFC 9457).' })
 export type Problem = z.infer<typeof problem>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { id, moment, phone } from './common.ts'
+import { sessionReason } from './session-reason.ts'
 
 export const sessionState = z
   .enum([
@@ -17,7 +18,7 @@ export const sessionState = z
   .meta({
     id: 'SessionState',
     description:
-      '`created`: never linked, or linking expired. `linking`: a QR code waits to be scanned. `connecting`, `online`, `reconnecting`: as they say. `paused`: stopped on request. `logged_out`: the phone has unlinked it. `banned`: WhatsApp refuses the number. `conflict`: another connection took its place. `failed`: it cannot go on; see `reason`.',
+      '`created`: not linked, or linking has ended without a link. `linking`: a code waits to be scanned or typed on the phone. `connecting`, `online`, `reconnecting`: as they say. `paused`: on request; it stays linked. `logged_out`: unlinked, on the phone or on request. `banned`: WhatsApp refuses the number. `conflict`: another connection took its place. `failed`: it cannot go on; see `reason`.',
   })
 export type SessionState = z.infer<typeof sessionState>
 
@@ -47,33 +48,149 @@ const sessionName = z
   .max(100)
   .meta({ description: "Unique among the company's sessions.", examples: ['main'] })
 
+const nextAction = z.enum([
+  'none',
+  'connect',
+  'wait_for_scan',
+  'wait_for_entry',
+  'link',
+  'start',
+  'relink',
+  'ask_whatsapp',
+  'log_out',
+  'delete',
+])
+export type NextAction = z.infer<typeof nextAction>
+
+const sessionNext = z
+  .strictObject({
+    action: nextAction.describe(
+      'By itself: `connect`, `log_out`, `delete`; `none` when nothing is to be done. By a person: `wait_for_scan` (scan the QR code), `wait_for_entry` (type the pairing code on the phone), `link`, `start`, `relink` (log out, then link anew), `ask_whatsapp` (on the phone).',
+    ),
+    at: moment
+      .nullable()
+      .describe(
+        'When it happens, or from when on it makes sense; for a code, until when it is valid. Null: at once, or at any time.',
+      ),
+    explanation: z.string().describe('The same for people: why the session is as it is, and what to do.'),
+  })
+  .meta({ id: 'SessionNext', description: 'What happens next, or who has to do what.' })
+export type SessionNext = z.infer<typeof sessionNext>
+
 export const session = z
   .strictObject({
     id,
     name: sessionName,
     provider: z.enum(['baileys']).describe('How the session reaches WhatsApp.'),
+    desired: z
+      .enum(['paused', 'running', 'logged_out', 'deleted'])
+      .describe('What was asked of the session last. Its state says how far it has come.'),
     state: sessionState,
-    reason: z.string().nullable().describe('Why the session is in this state, when there is more to say.'),
+    reason: sessionReason.nullable().describe('Why the session is in this state, when there is more to say.'),
     since: moment.describe('Since when the session is in this state.'),
-    phone: phone.nullable().describe('The linked number; null before the first link.'),
+    next: sessionNext,
+    attempts: z.int().describe('Attempts to connect since the last good connection.'),
+    phone: phone.nullable().describe('The linked number, or the last one; null before the first link.'),
     linkedAt: moment.nullable().describe('When the phone was linked; null while it is not.'),
+    settings: sessionSettings.describe("The session's own settings."),
+    hasProxy: z.boolean().describe('Whether it connects through a proxy. The address is not shown.'),
     createdAt: moment,
   })
   .meta({ id: 'Session', description: 'A WhatsApp number of a company, linked as a companion device.' })
 export type Session = z.infer<typeof session>
+
+const share = z.number().min(0).max(1).nullable()
+
+export const sessionDetails = session
+  .extend({
+    uptime: z
+      .strictObject({ last24Hours: share, last30Days: share, last90Days: share })
+      .describe('How much of the time in which it was meant to be online it was; null when there was no such time.'),
+    lastInboundAt: moment.nullable().describe('When the last message arrived, some seconds late.'),
+    lastOutboundAt: moment.nullable().describe('When the last message was sent, some seconds late.'),
+    phoneSeenAt: moment
+      .nullable()
+      .describe('When the phone itself was last heard of. WhatsApp unlinks a phone that is silent for 14 days.'),
+  })
+  .meta({ id: 'SessionDetails', description: 'A session, with what is known of its past.' })
+export type SessionDetails = z.infer<typeof sessionDetails>
 
 export const createSession = z
   .strictObject({ name: sessionName })
   .meta({ id: 'CreateSession', examples: [{ name: 'main' }] })
 export type CreateSession = z.infer<typeof createSession>
 
-export const linkingCode = z
+const PROXY_PROTOCOLS: readonly string[] = ['http:', 'https:', 'socks5:']
+
+const proxy = z
+  .string()
+  .max(2000)
+  .refine((text) => {
+    const url = URL.parse(text)
+    return url !== null && PROXY_PROTOCOLS.includes(url.protocol) && url.hostname !== ''
+  }, 'must be an http, https or socks5 URL such as socks5://user:password@proxy.example:1080')
+  .meta({ examples: ['socks5://user:password@proxy.example:1080'] })
+
+/** Each setting that is sent replaces the one that stands there; null takes it back. */
+const sessionSettingsUpdate = z
   .strictObject({
-    qr: z.string().describe('What the QR code holds. Draw it, or ask for PNG or text.'),
-    expiresAt: moment.describe('A new code takes its place then: ask again.'),
+    maxReconnectAttempts: sessionSettings.shape.maxReconnectAttempts.nullable(),
+    reconnectDelay: sessionSettings.shape.reconnectDelay.nullable(),
+    keepAliveIntervalMs: sessionSettings.shape.keepAliveIntervalMs.nullable(),
+    qrTimeout: sessionSettings.shape.qrTimeout.nullable(),
+    maxQRAttempts: sessionSettings.shape.maxQRAttempts.nullable(),
+    usePairingCode: sessionSettings.shape.usePairingCode.nullable(),
+    waVersion: sessionSettings.shape.waVersion.nullable(),
+    deviceName: sessionSettings.shape.deviceName.nullable(),
   })
+  .describe("Each that is sent replaces the one that stands there; null takes it back to the company's setting.")
+
+export const updateSession = z
+  .strictObject({
+    name: sessionName.optional(),
+    settings: sessionSettingsUpdate.optional(),
+    proxy: proxy
+      .nullable()
+      .optional()
+      .describe('The proxy that the session connects through. It is kept sealed and never shown. Null takes it away.'),
+  })
+  .meta({ id: 'UpdateSession', examples: [{ settings: { reconnectDelay: 2000 } }] })
+export type UpdateSession = z.infer<typeof updateSession>
+
+export const linkSession = z
+  .strictObject({
+    method: z
+      .enum(['qr', 'pairing_code'])
+      .describe('`qr`: scan a picture. `pairing_code`: type eight letters on the phone; needs `phone`, once.'),
+    phone: z
+      .string()
+      .max(50)
+      .optional()
+      .describe(
+        'The number that is to be linked, in international form. With `qr`, it allows a pairing code when nobody scans in time.',
+      ),
+  })
+  .meta({ id: 'LinkSession', examples: [{ method: 'qr' }, { method: 'pairing_code', phone: '+49 170 12345678' }] })
+export type LinkSession = z.infer<typeof linkSession>
+
+const expiresAt = moment.describe('Another code takes its place then, or linking ends: ask again.')
+
+export const linkingCode = z
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('qr'),
+      qr: z.string().describe('What the QR code holds. Draw it, or ask for PNG or text.'),
+      expiresAt,
+    }),
+    z.strictObject({
+      kind: z.literal('pairing_code'),
+      code: z.string().meta({ description: 'To be typed on the phone.', examples: ['K7WM-3XQA'] }),
+      expiresAt,
+    }),
+  ])
   .meta({
     id: 'LinkingCode',
-    description: 'The QR code to scan on the phone under Settings, Linked devices, Link a device.',
+    description:
+      'What links the phone: Settings, Linked devices, Link a device. A QR code is scanned there; a pairing code is typed there under "Link with phone number instead".',
   })
 export type LinkingCode = z.infer<typeof linkingCode>

@@ -14,7 +14,7 @@ export const ERRORS = {
     status: 400,
     stage: 'request',
     title:
-      'The recipient is not a phone number. Give it in international form: digits only, country code first, such as 4917012345678.',
+      'This is not a phone number. Give it in international form: digits only, country code first, such as 4917012345678.',
   },
   unsupported_media_type: {
     status: 415,
@@ -67,17 +67,33 @@ export const ERRORS = {
   session_not_linked: {
     status: 409,
     stage: 'accept',
-    title: 'This session has never been linked to a phone. Start it and scan its QR code first.',
+    title: 'This session is not linked to a phone. Link it first.',
   },
   session_not_linking: {
     status: 409,
     stage: 'accept',
-    title: 'This session shows no QR code now. Start it; if it is linked already it needs none.',
+    title: 'This session shows no linking code now. Link it; if it is linked already it needs none.',
+  },
+  session_already_linked: {
+    status: 409,
+    stage: 'accept',
+    title: 'This session is linked to a phone already. Log it out first to link it anew.',
   },
   session_logged_out: {
     status: 409,
     stage: 'accept',
-    title: 'The phone has unlinked this session. Start it and scan its QR code again.',
+    title: 'The phone has unlinked this session. Link it again.',
+  },
+  session_deleted: {
+    status: 409,
+    stage: 'accept',
+    title: 'This session was deleted. Create a new one; its name is free as soon as this one is gone.',
+  },
+  linking_limit_reached: {
+    status: 429,
+    stage: 'accept',
+    title:
+      'The company has begun to link too often in the last hour. Try again at `retryAt`; WhatsApp blocks numbers that try too often.',
   },
   // delivery
   recipient_unreachable: {
@@ -175,6 +191,46 @@ export const ERRORS = {
       'A former master key is still accepted since the last rotation. When all processes have the new one, end that rotation with `frontdesk keys finish`.',
   },
   port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
+  // backups and imports
+  backup_not_found: { status: 404, stage: 'restore', title: 'There is no such backup. See `frontdesk backup list`.' },
+  backup_truncated: {
+    status: 422,
+    stage: 'restore',
+    title: 'The backup ends before its end. Fetch it again, or take another one; nothing was changed.',
+  },
+  backup_damaged: {
+    status: 422,
+    stage: 'restore',
+    title:
+      'The backup is not what was written: it was damaged or tampered with. Take another one; nothing was changed.',
+  },
+  backup_key_wrong: {
+    status: 422,
+    stage: 'restore',
+    title:
+      'The backup was made with another master key. Name the file of that key by --master-key-file; nothing was changed.',
+  },
+  backup_of_another_company: {
+    status: 422,
+    stage: 'restore',
+    title: "The backup is another company's than its name says. Take another one; nothing was changed.",
+  },
+  session_running: {
+    status: 409,
+    stage: 'restore',
+    title: 'The session is running. Pause it first, so that nothing writes to it; nothing was changed.',
+  },
+  session_number_taken: {
+    status: 409,
+    stage: 'restore',
+    title: 'Another session is linked to this number already. Log that one out first; nothing was changed.',
+  },
+  import_invalid: {
+    status: 422,
+    stage: 'restore',
+    title:
+      'This is not the whole state of a linked session. Copy all of it while its program is stopped; nothing was changed.',
+  },
   // inside
   internal: {
     status: 500,
@@ -186,14 +242,21 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+interface FrontdeskErrorOptions extends ErrorOptions {
+  /** From when on the same can succeed. */
+  retryAt?: Date
+}
+
 /** An error of the catalogue. `detail` adds what is particular to this case and never holds a secret or a message's body. */
 export class FrontdeskError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
-  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+  readonly retryAt: Date | undefined
+  constructor(code: ErrorCode, detail?: string, { retryAt, ...options }: FrontdeskErrorOptions = {}) {
     super(detail === undefined ? ERRORS[code].title : `${ERRORS[code].title} ${detail}`, options)
     this.name = 'FrontdeskError'
     this.code = code
     this.detail = detail
+    this.retryAt = retryAt
   }
 }

@@ -21,7 +21,14 @@ type AuditAction =
   | 'api_key.revoked'
   | 'session.created'
   | 'session.started'
-  | 'session.stopped'
+  | 'session.paused'
+  | 'session.restarted'
+  | 'session.logged_out'
+  | 'session.deleted'
+  | 'session.updated'
+  | 'session.linking'
+  | 'sessions.bulk'
+  | 'platform.updated'
 
 /** Records a change in the change's own transaction: there is never one without the other. */
 export async function appendAudit(db: Kysely<Schema>, entry: AuditEntry): Promise<void> {

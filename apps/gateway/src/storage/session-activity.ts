@@ -1,5 +1,6 @@
-import { sql } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Database } from './database.ts'
+import type { Schema } from './schema-types.ts'
 
 /** When a session was last used. What is left out stays as it is. */
 export interface SessionActivity {
@@ -29,6 +30,21 @@ export async function storeSessionActivity({ worker }: Database, activity: reado
       last_outbound_at = greatest(stored.last_outbound_at, excluded.last_outbound_at),
       phone_seen_at = greatest(stored.phone_seen_at, excluded.phone_seen_at)`.execute(worker)
 }
+
+/** Undefined for a session that was never used. */
+export const readSessionActivity = (
+  companyId: string,
+  db: Kysely<Schema>,
+  sessionId: string,
+): Promise<
+  Pick<Selectable<Schema['session_activity']>, 'last_inbound_at' | 'last_outbound_at' | 'phone_seen_at'> | undefined
+> =>
+  db
+    .selectFrom('session_activity')
+    .select(['last_inbound_at', 'last_outbound_at', 'phone_seen_at'])
+    .where('company_id', '=', companyId)
+    .where('session_id', '=', sessionId)
+    .executeTakeFirst()
 
 /** A linked session whose phone has not been seen for long, or has been seen again although an alert says that it has not. */
 export interface PhoneSilence {

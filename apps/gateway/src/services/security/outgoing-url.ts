@@ -16,6 +16,8 @@ export interface OutgoingUrlGuard extends AsyncDisposable {
    * https and for a private address. A host name is judged when it is connected to.
    */
   check(url: string): URL
+  /** Throws `url_not_allowed` for a proxy in a private network. A host that is not known now may be known later. */
+  checkProxy(url: string): Promise<void>
   /** Connects only to allowed addresses: to the very ones that were checked, so that a second answer of DNS changes nothing. */
   readonly agent: Agent
 }
@@ -46,16 +48,25 @@ export function createOutgoingUrlGuard(
     })
   }
 
+  // A literal address is never looked up, so the check of a look-up would miss it. The URL parser brings other spellings,
+  // such as 0x7f.1 or 2130706433, into the usual form.
+  const isPrivateLiteral = (host: string) => isIP(host) !== 0 && !exceptions.has(host) && !isPublic(host)
+
   const agent = new Agent({ connect: { lookup, timeout: 10_000 }, allowH2: false })
   return {
     check(text) {
       const url = URL.canParse(text) ? new URL(text) : undefined
       if (url?.protocol !== 'https:' && url?.protocol !== 'http:') throw new FrontdeskError('url_not_allowed')
-      // A literal address is never looked up, so the agent's check would miss it. The URL parser has already brought
-      // other spellings, such as 0x7f.1 or 2130706433, into the usual form.
-      const host = bareHost(url.hostname)
-      if (isIP(host) !== 0 && !exceptions.has(host) && !isPublic(host)) throw new FrontdeskError('url_not_allowed')
+      if (isPrivateLiteral(bareHost(url.hostname))) throw new FrontdeskError('url_not_allowed')
       return url
+    },
+    async checkProxy(text) {
+      // The parser leaves the host of a scheme that browsers do not know, such as socks5, as it was written.
+      const host = bareHost(new URL(text.replace(/^[^:]*/, 'http')).hostname)
+      if (isPrivateLiteral(host)) throw new FrontdeskError('url_not_allowed')
+      if (isIP(host) !== 0) return
+      const refusal = await new Promise<Error | null>((done) => lookup(host, { all: true }, done))
+      if (refusal instanceof FrontdeskError) throw refusal
     },
     agent,
     [Symbol.asyncDispose]: () => agent.destroy(),

@@ -10,31 +10,40 @@ const COMPANY_NAME = 'My company'
 const SESSION_NAME = 'main'
 const POLL_INTERVAL_MS = 500
 
-/** Links the first number of someone who tries Frontdesk alone: one company, one session, its QR code in the terminal. */
-export async function linkFirstSession(gateway: RunningGateway, output: Output, signal: AbortSignal): Promise<void> {
+/**
+ * Links the first number of someone who tries Frontdesk alone: one company, one session, its code in the terminal. With
+ * a phone number it is a pairing code, to be typed on that phone; otherwise a QR code.
+ */
+export async function linkFirstSession(
+  gateway: RunningGateway,
+  { output, signal, phone }: { output: Output; signal: AbortSignal; phone: string | undefined },
+): Promise<void> {
   const { sessions } = gateway
   const companyId = await firstCompany(gateway, output)
   let session = await firstSession(gateway, companyId)
   if (session.linkedAt === null) {
-    output.say(`Linking "${COMPANY_NAME}": open WhatsApp on the phone, Settings, Linked devices, Link a device.`)
+    const how = phone === undefined ? ({ method: 'qr' } as const) : ({ method: 'pairing_code', phone } as const)
+    session = await sessions.link(companyId, session.id, how, OPERATOR)
+    output.say(`Linking "${COMPANY_NAME}": have the phone at hand.`)
+  } else if (session.state !== 'online') {
+    session = await sessions.start(companyId, session.id, OPERATOR)
   }
-  if (session.state !== 'online') session = await sessions.start(companyId, session.id, OPERATOR)
 
-  let shown: string | undefined
+  let shown: LinkingCode | undefined
   let hasBegun = false
   let trouble: string | null = null
   while (!signal.aborted && session.state !== 'online') {
     const code = await currentCode(() => sessions.linkingCode(companyId, session.id))
-    if (code !== undefined && code.qr !== shown) {
-      shown = code.qr
-      output.say(`\n${await qrAsText(code.qr)}`)
+    if (code !== undefined && contentOf(code) !== (shown && contentOf(shown))) {
+      shown = code
+      output.say(await drawn(code))
       output.report({ type: 'linking_code', companyId, sessionId: session.id, ...code })
     }
     if (session.state === 'connecting' && session.linkedAt === null && session.reason !== trouble) {
       trouble = session.reason
-      if (trouble !== null) output.say(`WhatsApp cannot be reached (${trouble}); trying again.`)
+      if (trouble !== null) output.say(`WhatsApp cannot be reached (${trouble}). ${session.next.explanation}`)
     }
-    hasBegun ||= session.state !== 'created'
+    hasBegun ||= session.state !== 'created' && session.state !== 'logged_out'
     if (hasBegun && ENDED.has(session.state)) return sayEnded(session, companyId, output)
     // An aborted wait is how the command ends; the loop's condition sees it.
     await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
@@ -44,6 +53,16 @@ export async function linkFirstSession(gateway: RunningGateway, output: Output, 
     output.say(`Linked: ${session.phone ?? 'the phone'} is online. Send from it with "sessionId":"${session.id}".`)
     output.report({ type: 'linked', companyId, sessionId: session.id, phone: session.phone })
   }
+}
+
+const contentOf = (code: LinkingCode): string => (code.kind === 'qr' ? code.qr : code.code)
+
+/** The code as a person needs it, and how long it is good for. */
+async function drawn(code: LinkingCode): Promise<string> {
+  const until = `until ${new Date(code.expiresAt).toLocaleTimeString('en-GB')}`
+  return code.kind === 'qr'
+    ? `\n${await qrAsText(code.qr)}\nScan it ${until}: on the phone under Settings, Linked devices, Link a device.\nAnother code follows by itself.`
+    : `\n    ${code.code}\n\nType it ${until}: on the phone under Settings, Linked devices, Link a device, Link with phone number instead.`
 }
 
 /** States that no waiting changes. */
@@ -56,18 +75,11 @@ const ENDED: ReadonlySet<Session['state']> = new Set([
   'failed',
 ])
 
-function sayEnded(session: Session, companyId: string, output: Output): void {
-  const reason = session.reason === null ? '' : ` (${session.reason})`
+function sayEnded({ id, state, reason, next }: Session, companyId: string, output: Output): void {
   output.say(
-    `The session is ${session.state}${reason} and not linked. Try again with \`frontdesk start --link\`, or POST /v1/sessions/${session.id}/start.`,
+    `The session is ${state} and not linked. ${next.explanation}\nTry again with \`frontdesk start --link\`, or POST /v1/sessions/${id}/link.`,
   )
-  output.report({
-    type: 'linking_ended',
-    companyId,
-    sessionId: session.id,
-    state: session.state,
-    reason: session.reason,
-  })
+  output.report({ type: 'linking_ended', companyId, sessionId: id, state, reason })
 }
 
 async function currentCode(read: () => Promise<LinkingCode>): Promise<LinkingCode | undefined> {

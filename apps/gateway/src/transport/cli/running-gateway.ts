@@ -12,7 +12,7 @@ export interface RunningGateway extends AsyncDisposable {
   readonly generatedMasterKeyFile: string | undefined
   readonly apiKeys: Pick<HttpServices['apiKeys'], 'create'> & { createPlatformKey(name: string): Promise<string> }
   readonly companies: Pick<CompanyRegistry, 'list' | 'create'>
-  readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'get' | 'linkingCode'>
+  readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'link' | 'get' | 'linkingCode'>
 }
 
 /** What the command line is given by the program's entry, so that it starts nothing that a command does not need. */

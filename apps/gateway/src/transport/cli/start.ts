@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { describeSettings, type Flags, loadConfig } from '#src/config.ts'
 import { createLog } from '#src/log.ts'
 import { linkFirstSession } from './link.ts'
@@ -11,8 +11,15 @@ const EXAMPLES = `
 Examples:
   $ frontdesk start                                   serves the API on http://127.0.0.1:8480
   $ frontdesk start --link                            and links a first number: its QR code is drawn here
+  $ frontdesk start --link --phone +4917012345678     the same by a code that is typed on the phone
   $ frontdesk start --port 9000 --data-dir /var/lib/frontdesk
   $ DATABASE_URL=postgres://user:password@host/database frontdesk start`
+
+interface StartOptions {
+  link?: boolean
+  phone?: string
+  newPlatformKey?: boolean
+}
 
 type StartedGateway = Pick<RunningGateway, 'url' | 'platformKey' | 'generatedMasterKeyFile'>
 
@@ -21,9 +28,14 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
   return addSettingOptions(new Command('start'))
     .description('Start the gateway: sessions, answers and the HTTP API')
     .option('--link', 'link a first number: one company, one session, its QR code in this terminal')
+    .addOption(
+      new Option('--phone <number>', 'link this number, by a code that is typed on it instead of a QR code').implies({
+        link: true,
+      }),
+    )
     .option('--new-platform-key', 'make one more platform key and print it, when the first one was lost')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: { link?: boolean; newPlatformKey?: boolean } & Record<string, unknown>) => {
+    .action(async (options: StartOptions & Record<string, unknown>) => {
       const startedAt = performance.now()
       const flags = flagsOf(options)
       const config = loadConfig(flags)
@@ -38,7 +50,8 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
             ? await gateway.apiKeys.createPlatformKey('Made at the command line')
             : gateway.platformKey
         sayStarted({ ...gateway, platformKey }, output(), performance.now() - startedAt, flags)
-        if (options.link === true) await linkFirstSession(gateway, output(), shutdown.signal)
+        if (options.link === true)
+          await linkFirstSession(gateway, { output: output(), signal: shutdown.signal, phone: options.phone })
         await aborted(shutdown.signal)
         output().say('\nEnding: sessions are closed and the database is shut down. Press Ctrl-C again to force it.')
       }

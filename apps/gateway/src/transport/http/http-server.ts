@@ -25,6 +25,7 @@ import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { platformCompanyRoutes } from './routes/platform-companies.ts'
+import { sessionLinkingRoutes } from './routes/session-linking.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import type { HttpServices } from './services.ts'
@@ -100,6 +101,7 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     companyRoutes(server, services)
     apiKeyRoutes(server, services)
     sessionRoutes(server, services)
+    sessionLinkingRoutes(server, services)
     messageRoutes(server, services)
     eventRoutes(server, services)
     alertRoutes(server, services)

@@ -55,6 +55,7 @@ function toProblem(error: FrontdeskError, requestId: string): Problem {
     stage,
     instance: `urn:uuid:${requestId}`,
     ...(error instanceof RequestError ? { errors: error.errors } : {}),
+    ...(error.retryAt === undefined ? {} : { retryAt: error.retryAt.toISOString() }),
   }
 }
 
@@ -64,13 +65,16 @@ export function sendProblem(error: FrontdeskError, request: FastifyRequest, repl
     const reason = error.code === 'api_key_missing' ? '' : ', error="invalid_token"'
     reply.header('www-authenticate', `Bearer realm="frontdesk"${reason}`)
   }
-  if (status === 503) reply.header('retry-after', '1')
+  if (error.retryAt !== undefined) reply.header('retry-after', secondsUntil(error.retryAt))
+  else if (status === 503) reply.header('retry-after', '1')
   return reply
     .code(status)
     .type(PROBLEM_MEDIA_TYPE)
     .serializer((payload: unknown) => JSON.stringify(payload))
     .send(toProblem(error, request.id))
 }
+
+const secondsUntil = (moment: Date): string => String(Math.max(1, Math.ceil((moment.getTime() - Date.now()) / 1000)))
 
 /** Every error of every kind is answered as RFC 9457 `application/problem+json`. */
 export function answerProblems(server: FastifyInstance): void {

@@ -10,11 +10,14 @@ import type {
   CreateSession,
   EventList,
   LinkingCode,
+  LinkSession,
   List,
   MessageResource,
   OutgoingContent,
   Session,
+  SessionDetails,
   UpdateCompany,
+  UpdateSession,
 } from '@frontdesk/api-contract'
 import type { Actor } from '#src/services/security/actor.ts'
 import type { Authenticator } from './authentication.ts'
@@ -47,10 +50,15 @@ export interface CompanyRegistry {
 export interface SessionRegistry {
   create(companyId: string, input: CreateSession, actor: Actor): Promise<Session>
   list(companyId: string): Promise<Session[]>
-  get(companyId: string, sessionId: string): Promise<Session>
+  get(companyId: string, sessionId: string): Promise<SessionDetails>
+  update(companyId: string, sessionId: string, change: UpdateSession, actor: Actor): Promise<Session>
   start(companyId: string, sessionId: string, actor: Actor): Promise<Session>
-  stop(companyId: string, sessionId: string, actor: Actor): Promise<Session>
-  /** Throws `session_not_linking` when there is no code to scan now. */
+  pause(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  restart(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  logout(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  delete(companyId: string, sessionId: string, actor: Actor): Promise<Session>
+  link(companyId: string, sessionId: string, how: LinkSession, actor: Actor): Promise<Session>
+  /** Throws `session_not_linking` when there is no code now. */
   linkingCode(companyId: string, sessionId: string): Promise<LinkingCode>
 }
 

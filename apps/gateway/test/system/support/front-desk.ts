@@ -41,10 +41,11 @@ export class FrontDesk implements AsyncDisposable {
     const { key } = await desk.call<CreatedApiKey>('POST', `/v1/companies/${company.id}/api-keys`, { name: 'test' })
     desk.#key = key
     desk.session = await desk.call<Session>('POST', '/v1/sessions', { name: 'main' })
-    await desk.call('POST', `/v1/sessions/${desk.session.id}/start`, {})
-    const code = await until(() =>
-      desk.call<LinkingCode>('GET', `/v1/sessions/${desk.session.id}/qr`).catch(() => undefined),
-    )
+    await desk.call('POST', `/v1/sessions/${desk.session.id}/link`, { method: 'qr' })
+    const code = await until(async () => {
+      const shown = await desk.call<LinkingCode>('GET', `/v1/sessions/${desk.session.id}/code`).catch(() => undefined)
+      return shown?.kind === 'qr' ? shown : undefined
+    })
     await emulator.scanQr({ phone: SALON_PHONE, qr: code.qr })
     await desk.online()
     return desk

@@ -128,8 +128,11 @@ describe('the scope of a key', () => {
     const calls = [
       ['GET', `/v1/sessions/${sessionId}`],
       ['POST', `/v1/sessions/${sessionId}/start`],
-      ['POST', `/v1/sessions/${sessionId}/stop`],
-      ['GET', `/v1/sessions/${sessionId}/qr`],
+      ['POST', `/v1/sessions/${sessionId}/pause`],
+      ['POST', `/v1/sessions/${sessionId}/restart`],
+      ['POST', `/v1/sessions/${sessionId}/logout`],
+      ['GET', `/v1/sessions/${sessionId}/code`],
+      ['DELETE', `/v1/sessions/${sessionId}`],
       ['GET', `/v1/messages/${contact.body.id}`],
       ['DELETE', `/v1/api-keys/${theirKeys.body.items[0]?.id}`],
     ] as const

@@ -50,18 +50,19 @@ async function createSalon({ gatewayUrl, platformKey }: Demonstration) {
 }
 
 async function link({ phones, transcript, signal }: Demonstration, api: ApiClient, session: Session): Promise<Session> {
-  await api.post<Session>(`/v1/sessions/${session.id}/start`)
-  const qrPath = `/v1/sessions/${session.id}/qr`
+  await api.post<Session>(`/v1/sessions/${session.id}/link`, { method: 'qr' })
+  const codePath = `/v1/sessions/${session.id}/code`
   const code = await until(
     'a QR code',
     async () => {
       const { state } = await api.get<Session>(`/v1/sessions/${session.id}`)
-      return state === 'linking' ? api.get<LinkingCode>(qrPath) : undefined
+      const code = state === 'linking' ? await api.get<LinkingCode>(codePath) : undefined
+      return code?.kind === 'qr' ? code : undefined
     },
     { signal },
   )
   transcript.step('WhatsApp offers a QR code:')
-  transcript.block(await api.text(`${qrPath}?format=text`))
+  transcript.block(await api.text(`${codePath}?format=text`))
   await phones.scanQr({ phone: SALON.phone, qr: code.qr })
   transcript.step(`The owner’s phone +${SALON.phone} scans it`)
   const linked = await until(

@@ -1,32 +1,54 @@
-import { createSession, linkingCode, list, resourceId, session } from '@frontdesk/api-contract'
+import { createSession, list, resourceId, session, sessionDetails, updateSession } from '@frontdesk/api-contract'
 import { z } from 'zod'
+import type { ErrorCode } from '#src/model/errors.ts'
 import { actorOf, companyOf } from '../authentication.ts'
 import { ACCESS_PROBLEMS, answer, BODY_PROBLEMS, problems } from '../documented-responses.ts'
 import type { HttpServer } from '../http-server.ts'
-import { qrAsPng, qrAsText } from '../qr-code.ts'
 import type { HttpServices } from '../services.ts'
 
 const tags = ['Sessions']
 const config = { access: 'company' } as const
 const params = z.strictObject({ sessionId: resourceId })
 
-const qrQuery = z.strictObject({
-  format: z
-    .enum(['json', 'png', 'text'])
-    .optional()
-    .describe('`json` (the default), `png`, or `text` for a terminal. The Accept header can say it as well.'),
-})
-
-const FORMAT_OF_TYPE = { 'image/png': 'png', 'text/plain': 'text' } as const
-
-/** The format that the first known media type of an Accept header asks for. */
-function formatOf(accept = ''): 'json' | 'png' | 'text' {
-  const wanted = accept.split(',').map((each) => each.split(';')[0]?.trim().toLowerCase())
-  const first = wanted.find((type) => type === 'application/json' || type === 'image/png' || type === 'text/plain')
-  return first === 'image/png' || first === 'text/plain' ? FORMAT_OF_TYPE[first] : 'json'
+interface Action {
+  action: 'start' | 'pause' | 'restart' | 'logout'
+  summary: string
+  description: string
+  problems: ErrorCode[]
 }
 
-/** Linked numbers: creating, starting, linking, stopping. */
+const ACTIONS: readonly Action[] = [
+  {
+    action: 'start',
+    summary: 'Start a session, or go on with a paused one',
+    description:
+      'One that is linked connects; one that is not shows a linking code, which counts against the limit of attempts to link. Nothing changes for one that runs.',
+    problems: ['linking_limit_reached'],
+  },
+  {
+    action: 'pause',
+    summary: 'Pause a session',
+    description:
+      'Its connection is closed. It stays linked, and WhatsApp keeps what arrives until it is started again.',
+    problems: [],
+  },
+  {
+    action: 'restart',
+    summary: 'Restart a session',
+    description:
+      'Its connection is opened anew, with the settings of now. One that is being linked begins anew with linking.',
+    problems: ['linking_limit_reached'],
+  },
+  {
+    action: 'logout',
+    summary: 'Log a session out',
+    description:
+      'The phone is told that the link is over, as soon as it can be reached; the keys are removed. Link it again to use it.',
+    problems: ['session_not_linked'],
+  },
+]
+
+/** Linked numbers: creating and deleting them, and what can be asked of them. Linking: session-linking.ts. */
 export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): void {
   server.post(
     '/v1/sessions',
@@ -36,7 +58,7 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         tags,
         operationId: 'createSession',
         summary: 'Create a session',
-        description: 'Then start it and scan its QR code.',
+        description: 'Then link it.',
         body: createSession,
         response: {
           201: answer('The new session.', session),
@@ -71,80 +93,76 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
       schema: {
         tags,
         operationId: 'getSession',
-        summary: 'Read a session',
+        summary: 'Read a session: its state, what happens next, and how reliable it was',
         params,
-        response: { 200: answer('The session.', session), ...problems(...ACCESS_PROBLEMS, 'not_found') },
+        response: { 200: answer('The session.', sessionDetails), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
     },
     (request) => sessions.get(companyOf(request), request.params.sessionId),
   )
 
-  server.post(
-    '/v1/sessions/:sessionId/start',
+  server.patch(
+    '/v1/sessions/:sessionId',
     {
       config,
       schema: {
         tags,
-        operationId: 'startSession',
-        summary: 'Start a session',
-        description: 'One that is linked connects; one that is not shows a QR code.',
+        operationId: 'updateSession',
+        summary: 'Change the name, the settings or the proxy',
+        description:
+          'What is left out stays. It holds from the next connection on; for another proxy or `waVersion`, a session that runs is connected anew at once.',
+        params,
+        body: updateSession,
+        response: {
+          200: answer('The session as it is now.', session),
+          ...problems(
+            ...[...ACCESS_PROBLEMS, ...BODY_PROBLEMS, 'not_found' as const],
+            ...(['url_not_allowed', 'session_name_taken', 'session_deleted'] as const),
+          ),
+        },
+      },
+    },
+    (request) => sessions.update(companyOf(request), request.params.sessionId, request.body, actorOf(request)),
+  )
+
+  server.delete(
+    '/v1/sessions/:sessionId',
+    {
+      config,
+      schema: {
+        tags,
+        operationId: 'deleteSession',
+        summary: 'Delete a session',
+        description:
+          'The phone is told, if it can be reached within a minute. Then the keys, the linking code and the proxy are removed, and the name is free. Messages stay readable for 30 days, contacts for ever. It cannot be undone.',
         params,
         response: {
-          200: answer('The session as it is now: it goes on by itself.', session),
+          202: answer('The session, which is gone in a moment.', session),
           ...problems(...ACCESS_PROBLEMS, 'not_found'),
         },
       },
     },
-    (request) => sessions.start(companyOf(request), request.params.sessionId, actorOf(request)),
+    async (request, reply) =>
+      reply.code(202).send(await sessions.delete(companyOf(request), request.params.sessionId, actorOf(request))),
   )
 
-  server.post(
-    '/v1/sessions/:sessionId/stop',
-    {
-      config,
-      schema: {
-        tags,
-        operationId: 'stopSession',
-        summary: 'Stop a session',
-        description: 'It stays linked, and WhatsApp keeps what arrives until it is started again.',
-        params,
-        response: { 200: answer('The session as it is now.', session), ...problems(...ACCESS_PROBLEMS, 'not_found') },
-      },
-    },
-    (request) => sessions.stop(companyOf(request), request.params.sessionId, actorOf(request)),
-  )
-
-  server.get(
-    '/v1/sessions/:sessionId/qr',
-    {
-      config,
-      schema: {
-        tags,
-        operationId: 'getLinkingCode',
-        summary: 'Read the QR code to scan',
-        description: 'As JSON, as a PNG (`Accept: image/png`), or drawn for a terminal (`Accept: text/plain`).',
-        params,
-        querystring: qrQuery,
-        response: {
-          200: {
-            description: 'The code that is to be scanned now.',
-            content: {
-              'application/json': { schema: linkingCode },
-              'image/png': { schema: z.instanceof(Buffer).meta({ type: 'string', format: 'binary' }) },
-              'text/plain': { schema: z.string() },
-            },
+  for (const { action, problems: codes, ...documentation } of ACTIONS) {
+    server.post(
+      `/v1/sessions/:sessionId/${action}`,
+      {
+        config,
+        schema: {
+          tags,
+          operationId: `${action}Session`,
+          ...documentation,
+          params,
+          response: {
+            200: answer('The session as it is now: it goes on by itself.', session),
+            ...problems(...ACCESS_PROBLEMS, 'not_found', 'session_deleted', ...codes),
           },
-          ...problems(...ACCESS_PROBLEMS, 'invalid_request', 'not_found', 'session_not_linking'),
         },
       },
-    },
-    async (request, reply) => {
-      const code = await sessions.linkingCode(companyOf(request), request.params.sessionId)
-      const format = request.query.format ?? formatOf(request.headers.accept)
-      reply.header('vary', 'accept')
-      if (format === 'png') return reply.type('image/png').send(await qrAsPng(code.qr))
-      if (format === 'text') return reply.type('text/plain; charset=utf-8').send(await qrAsText(code.qr))
-      return reply.type('application/json').send(code)
-    },
-  )
+      (request) => sessions[action](companyOf(request), request.params.sessionId, actorOf(request)),
+    )
+  }
 }

@@ -1,23 +1,28 @@
 import { pino } from 'pino'
 import type { Emulator } from 'whatsapp-emulator'
+import { newId } from '#src/model/ids.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import type { ProviderConnection } from '#src/providers/provider.ts'
 import type { Actor } from '#src/services/security/actor.ts'
+import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { Alerts } from '#src/services/alerts/alerts.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import type { RunningSession, SessionListener } from '#src/services/sessions/session-listener.ts'
-import type { SessionSettings } from '#src/services/sessions/session-runner.ts'
+import type { EffectiveSessionSettings } from '#src/services/sessions/session-settings.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
+import { Membership } from '#src/services/supervisor/membership.ts'
 import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
 import type { TestDatabase } from '../../../support/database.ts'
 import { until } from '../../../support/until.ts'
 
 export const ACTOR: Actor = { apiKeyId: null }
 
-const SETTINGS: SessionSettings = {
+const SETTINGS: EffectiveSessionSettings = {
   keepAliveIntervalMs: 30_000,
   qrTimeoutMs: 60_000,
   maxQrAttempts: 3,
   deviceName: 'Frontdesk',
+  usePairingCode: false,
   reconnectDelayMs: 20,
   maxReconnectAttempts: 3,
 }
@@ -56,6 +61,10 @@ export class RecordedSessions implements SessionListener {
   }
 }
 
+interface Joined {
+  membership: Membership
+}
+
 /** The sessions' part of a gateway, on real parts: provider, emulator, writer, database. */
 export class TestSessions implements AsyncDisposable {
   readonly sessions: Sessions
@@ -63,28 +72,41 @@ export class TestSessions implements AsyncDisposable {
   readonly listener: RecordedSessions
   readonly writer: Writer
 
-  private constructor(sessions: Sessions, host: SessionHost, listener: RecordedSessions, writer: Writer) {
-    this.sessions = sessions
-    this.host = host
-    this.listener = listener
-    this.writer = writer
+  readonly alerts: Alerts
+  readonly #membership: Membership
+
+  private constructor(parts: Pick<TestSessions, 'sessions' | 'host' | 'listener' | 'writer' | 'alerts'> & Joined) {
+    this.sessions = parts.sessions
+    this.host = parts.host
+    this.listener = parts.listener
+    this.writer = parts.writer
+    this.alerts = parts.alerts
+    this.#membership = parts.membership
   }
 
   static async start(
     { database, keyRing }: TestDatabase,
     emulator: Emulator,
-    settings: Partial<SessionSettings> = {},
+    settings: Partial<EffectiveSessionSettings> = {},
   ): Promise<TestSessions> {
     const log = pino({ level: 'silent' })
     const writer = await startWriter({ database, log })
     const listener = new RecordedSessions()
     const provider = createBaileysProvider({ emulator, timeouts: { ackMs: 2000 } })
+    const membership = new Membership({ database, nodeId: newId(), log })
+    const alerts = new Alerts({ database, log })
     const host = new SessionHost({
-      ...{ database, writer, keyRing, provider, listener, log },
+      ...{ database, membership, writer, keyRing, provider, listener, alerts, log },
       settings: { ...SETTINGS, ...settings },
+      onReleased: () => undefined,
     })
-    const sessions = new Sessions({ database, keyRing, provider, onChanged: (sessionId) => host.lookAt(sessionId) })
-    return new TestSessions(sessions, host, listener, writer)
+    await host.join()
+    const sessions = new Sessions({
+      ...{ database, keyRing, urlGuard: createOutgoingUrlGuard(['127.0.0.1']) },
+      linkingAttemptsPerHour: 20,
+      onChanged: (sessionId) => host.lookAt(sessionId),
+    })
+    return new TestSessions({ sessions, host, listener, writer, alerts, membership })
   }
 
   /** Resolves when the session is in this state. */
@@ -103,14 +125,17 @@ export class TestSessions implements AsyncDisposable {
     const { id } = await this.sessions.create(companyId, { name: `session ${phone}` }, ACTOR)
     await this.sessions.start(companyId, id, ACTOR)
     await this.inState(companyId, id, 'linking')
-    const { qr } = await this.sessions.linkingCode(companyId, id)
-    await emulator.scanQr({ phone, qr })
+    const code = await this.sessions.linkingCode(companyId, id)
+    if (code.kind !== 'qr') throw new Error('The session shows a pairing code.')
+    await emulator.scanQr({ phone, qr: code.qr })
     await this.inState(companyId, id, 'online')
     return id
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.host[Symbol.asyncDispose]()
+    await this.#membership[Symbol.asyncDispose]()
+    await this.alerts[Symbol.asyncDispose]()
     await this.writer[Symbol.asyncDispose]()
   }
 }

@@ -6,11 +6,13 @@ import { MessageReader } from '#src/services/messages/message-reader.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
+import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { Sessions } from '#src/services/sessions/sessions.ts'
 import { createHttpServer } from '#src/transport/http/http-server.ts'
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
-import { ScriptedSessions } from './scripted-sessions.ts'
 
 const DEFAULT_MAX_BODY_BYTES = 524_288
+export const LINKING_ATTEMPTS_PER_HOUR = 5
 
 export interface Answer {
   status: number
@@ -41,11 +43,13 @@ export interface Call {
   headers?: Record<string, string>
 }
 
-/** The HTTP API on a real port over a real database; only the sessions are scripted. */
+/** The HTTP API on a real port over a real database; only the owners of sessions are missing. */
 export interface TestApi extends AsyncDisposable {
   readonly url: string
   readonly database: TestDatabase
-  readonly sessions: ScriptedSessions
+  readonly sessions: Sessions
+  /** The sessions that owners were told to look at. There are no owners here: `showSession` plays them. */
+  readonly changedSessions: string[]
   readonly apiKeys: ApiKeys
   readonly platformKey: string
   readonly log: readonly string[]
@@ -58,7 +62,13 @@ export interface TestApi extends AsyncDisposable {
 
 export async function startTestApi(options: { maxBodyBytes?: number } = {}): Promise<TestApi> {
   const database = await createTestDatabase()
-  const sessions = new ScriptedSessions(database.database)
+  const changedSessions: string[] = []
+  const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
+  const sessions = new Sessions({
+    ...{ database: database.database, keyRing: database.keyRing, urlGuard },
+    linkingAttemptsPerHour: LINKING_ATTEMPTS_PER_HOUR,
+    onChanged: (sessionId) => changedSessions.push(sessionId),
+  })
   const apiKeys = new ApiKeys(database.database)
   const lines: string[] = []
   const log = createLog({ level: 'trace', to: { write: (line) => lines.push(line) } })
@@ -90,6 +100,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     url,
     database,
     sessions,
+    changedSessions,
     apiKeys,
     platformKey,
     log: lines,
@@ -122,6 +133,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await server.close()
+      await urlGuard[Symbol.asyncDispose]()
       await alerts[Symbol.asyncDispose]()
       await intake[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()
