@@ -101,6 +101,8 @@ export interface SessionStore {
   readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>>
   /** The plaintext once decrypted from this ciphertext, from the inbox or the journal, for 14 days; also one not committed yet. */
   findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined>
+  /** Attributes of the stanzas of messages that are pending and may still come: of the newest 50. */
+  findPending(): Promise<Record<string, string>[]>
   /**
    * What was sent under this id to the device's owner, up to 7 days ago, and the how-manieth request of the device for it
    * this one is: it is counted for good.

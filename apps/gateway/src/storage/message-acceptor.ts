@@ -94,6 +94,8 @@ with input as materialized (
   left join lateral (
     select coalesce(merged_into, id) as contact_id, company_id from contact
     where contact.id = coalesce(input.contact_id, alias.contact_id) limit 1
+    -- A merge under way is waited for, and none passes the message by.
+    for key share
   ) as canonical on canonical.company_id = input.company_id
 ), new_alias as (
   insert into contact_alias (company_id, kind, value, contact_id)

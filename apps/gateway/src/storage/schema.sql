@@ -348,7 +348,7 @@ CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphe
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX message_pending ON public.message USING btree (id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
+CREATE INDEX message_pending ON public.message USING btree (session_id, id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);

@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib'
 import { type AuthenticationCreds, type BinaryNode, initAuthCreds, proto } from 'baileys'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { SessionChange } from '#src/model/session-store.ts'
@@ -167,6 +168,56 @@ describe('what the phone tells its companion', () => {
       ['creds', 'main'],
     ])
     expect(creds.myAppStateKeyId).toBe(id)
+  })
+
+  const history: proto.IMessage = {
+    protocolMessage: {
+      historySyncNotification: {
+        initialHistBootstrapInlinePayload: deflateSync(
+          proto.HistorySync.encode({
+            syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
+            phoneNumberToLidMappings: [{ pnJid: CUSTOMER, lidJid: '5@lid' }],
+            conversations: [
+              { id: '49172@s.whatsapp.net', lidJid: '6@lid' },
+              { id: '7@lid', pnJid: '49173@s.whatsapp.net' },
+              { id: '123@g.us' },
+              { id: '8@lid' },
+            ],
+          }).finish(),
+        ),
+      },
+    },
+  }
+  const migration: proto.IMessage = {
+    protocolMessage: {
+      lidMigrationMappingSyncMessage: {
+        encodedMappingPayload: proto.LIDMigrationMappingSyncPayload.encode({
+          pnToLidMappings: [{ pn: 49171, assignedLid: 5 }],
+        }).finish(),
+      },
+    },
+  }
+
+  test.each([
+    ['its first history', history, ['49171', '5_reverse', '49172', '6_reverse', '49173', '7_reverse']],
+    ['the move of its account to LIDs', migration, ['49171', '5_reverse']],
+  ])('the LIDs that %s tells are committed with the message, in front of its receipt', async (_what, message, ids) => {
+    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, message)
+    expect(journal).toHaveLength(1)
+    expect(keys?.map((key) => [key.kind, key.id])).toEqual(ids.map((id) => ['lid-mapping', id]))
+    expect(Buffer.from(keys?.[0]?.encode?.() ?? '').toString()).toBe('"5"')
+    expect((await changeFor({ from: CUSTOMER }, message)).keys).toBeUndefined()
+  })
+
+  test('a history that cannot be read is kept, and harms nothing', async () => {
+    const broken: proto.IMessage = {
+      protocolMessage: {
+        historySyncNotification: { initialHistBootstrapInlinePayload: Buffer.from('not deflated') },
+      },
+    }
+    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, broken)
+    expect(keys).toEqual([])
+    expect(journal).toHaveLength(1)
   })
 
   test('a stranger who says the same is not believed', async () => {

@@ -5,6 +5,7 @@ import { UndecryptableMessages } from '#src/providers/baileys/undecryptable-mess
 
 const askPhone = vi.fn(async () => undefined)
 const askedPhone = new SharedCaches().of('session').placeholderResendCache
+const findPending = vi.fn(async (): Promise<Record<string, string>[]> => [])
 let messages: UndecryptableMessages
 
 const stanza = (id: string, attrs: Record<string, string> = {}): BinaryNode => ({
@@ -12,10 +13,13 @@ const stanza = (id: string, attrs: Record<string, string> = {}): BinaryNode => (
   attrs: { id, from: '49171@s.whatsapp.net', t: '1000', ...attrs },
 })
 
+const newConnection = () =>
+  new UndecryptableMessages({ askedPhone, askPhone, findPending, me: () => ({ id: '49170:3@s.whatsapp.net' }) })
+
 beforeEach(() => {
   vi.useFakeTimers()
   askPhone.mockClear()
-  messages = new UndecryptableMessages({ askedPhone, askPhone, me: () => ({ id: '49170:3@s.whatsapp.net' }) })
+  messages = newConnection()
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -64,5 +68,19 @@ describe('a message that cannot be read', () => {
     await messages.failed(stanza('A'))
     await vi.advanceTimersByTimeAsync(10_000)
     expect(askPhone).toHaveBeenCalledTimes(1)
+  })
+
+  test('is asked of the phone again by a later connection, but not within an hour', async () => {
+    findPending.mockResolvedValue([stanza('PENDING').attrs])
+    await messages.resume()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(askPhone).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ id: 'PENDING', fromMe: false }))
+    await newConnection().resume()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(askPhone).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(3_600_001)
+    await newConnection().resume()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(askPhone).toHaveBeenCalledTimes(2)
   })
 })

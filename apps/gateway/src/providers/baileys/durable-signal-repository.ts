@@ -1,12 +1,15 @@
 import {
   DEFAULT_CONNECTION_CONFIG,
+  isLidUser,
   isPnUser,
+  jidDecode,
+  jidEncode,
   type SignalAuthState,
   type SignalRepositoryWithLIDStore,
   type UserFacingSocketConfig,
 } from 'baileys'
 import type { KeyKind, SessionStore } from '#src/model/session-store.ts'
-import { LidMapping } from './lid-mapping.ts'
+import { LidMapping, phoneOfLid } from './lid-mapping.ts'
 import type { KeyId } from './ratchet-operation.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 import { hashOf, type ReceivedMessages, withPadding } from './received-messages.ts'
@@ -44,7 +47,22 @@ export function durableSignalRepository(options: DurableRepositoryOptions): Make
     }
     const onSession = async <Result>(jid: string, work: (jid: string) => Promise<Result>): Promise<Result> => {
       const stored = await resolved(jid)
-      return ratchets.operation(() => work(stored), sessionKeys(stored, 'session'))
+      return ratchets.operation(() => ownSession(stored).then(() => work(stored)), sessionKeys(stored, 'session'))
+    }
+    /**
+     * Moves a session that was opened by number, when the LID was not known yet, under the LID: as part of the operation
+     * that uses it. However the LID became known, the conversation goes on with the same ratchet.
+     */
+    const ownSession = async (jid: string): Promise<void> => {
+      const { user, device } = jidDecode(jid) ?? {}
+      const address = inner.jidToSignalProtocolAddress(jid)
+      const { operationKeys } = ratchets
+      if (!isLidUser(jid) || !user || (await operationKeys.get('session', [address]))[address]) return
+      const phone = await phoneOfLid(operationKeys, user)
+      if (phone === undefined) return
+      const former = inner.jidToSignalProtocolAddress(jidEncode(phone, 's.whatsapp.net', device))
+      const { [former]: session } = await operationKeys.get('session', [former])
+      if (session) await operationKeys.set({ session: { [address]: session, [former]: null } })
     }
     const decrypt = decryption(options)
 
@@ -56,7 +74,7 @@ export function durableSignalRepository(options: DurableRepositoryOptions): Make
           // An old one could replace an identity before it fails.
           isRisky: type === 'pkmsg',
           keys: type === 'pkmsg' ? sessionKeys(stored, 'session', 'identity-key') : sessionKeys(stored, 'session'),
-          run: () => inner.decryptMessage({ jid: stored, type, ciphertext }),
+          run: () => ownSession(stored).then(() => inner.decryptMessage({ jid: stored, type, ciphertext })),
         })
       },
       decryptGroupMessage: (message) =>
@@ -67,7 +85,9 @@ export function durableSignalRepository(options: DurableRepositoryOptions): Make
       validateSession: (jid) => onSession(jid, (stored) => inner.validateSession(stored)),
       getSessionInfo: (jid) => onSession(jid, (stored) => inner.getSessionInfo(stored)),
       deleteSession: (jids) => ratchets.operation(() => inner.deleteSession(jids)),
-      migrateSession: (from, to) => ratchets.operation(() => inner.migrateSession(from, to)),
+      // Sessions move when they are used. Baileys' way knows only devices that it has looked up, and puts an older session
+      // in the place of a newer one.
+      migrateSession: async () => ({ migrated: 0, skipped: 0, total: 0 }),
       encryptGroupMessage: (message) => ratchets.operation(() => inner.encryptGroupMessage(message)),
       getSenderKeyDistributionMessage: (group) =>
         ratchets.operation(() => inner.getSenderKeyDistributionMessage(group)),
@@ -129,7 +149,8 @@ function decryption({
     const draft = await received.prepare(ciphertext).catch(failing(onStoreFailure))
     try {
       const plaintext = await ratchets.operation(run, keys, (padded) => received.changeFor(draft, hash, padded))
-      onDecrypted(ciphertext)
+      if (draft.isUnreadable) await onUndecryptable(ciphertext)
+      else onDecrypted(ciphertext)
       return plaintext
     } catch (error) {
       const earlier = looksFirst ? undefined : await before(hash)

@@ -62,6 +62,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
     askedPhone: caches.placeholderResendCache,
     me: () => creds.me,
     askPhone: (key) => socket.requestPlaceholderResend(key),
+    findPending: () => store.findPending(),
   })
   const withStanza = <Result>(ciphertext: Uint8Array, work: (stanza: BinaryNode) => Result): Result | undefined => {
     const stanza = received.stanzaOf(ciphertext)
@@ -99,6 +100,9 @@ export function hookSocket(options: HookOptions): SocketHooks {
   const notePhone = (stanza: BinaryNode) => {
     if (creds.me && isFromOwnPhone(stanza, creds.me)) options.onPhoneSeen(dateOf(stanza.attrs['t']))
   }
+  socket.ev.on('connection.update', ({ receivedPendingNotifications }) => {
+    if (receivedPendingNotifications) undecryptable.resume().catch(options.onStoreFailure)
+  })
   listenFirst(socket, 'CB:message', (stanza) => {
     notePhone(stanza)
     received.note(stanza)

@@ -4,10 +4,13 @@ import {
   isPnUser,
   jidDecode,
   type LIDMapping,
+  type SignalKeyStore,
   type SignalRepositoryWithLIDStore,
 } from 'baileys'
 import { BoundedCache } from '#src/model/bounded-cache.ts'
+import type { KeyChange } from '#src/model/session-store.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
+import { keyValueOf } from './key-value.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 
 type BaileysLidMapping = SignalRepositoryWithLIDStore['lidMapping']
@@ -38,12 +41,7 @@ export class LidMapping
   }
 
   async storeLIDPNMappings(pairs: LIDMapping[]): Promise<void> {
-    const valid = pairs.flatMap(({ lid, pn }) => {
-      // Baileys hands them over in either order.
-      const [lidJid, phoneJid] = isLidUser(lid) ? [lid, pn] : [pn, lid]
-      const [lidUser, phone] = [jidDecode(lidJid)?.user, jidDecode(phoneJid)?.user]
-      return isLidUser(lidJid) && isPnUser(phoneJid) && lidUser && phone ? [{ lidUser, phone }] : []
-    })
+    const valid = pairs.flatMap(validPair)
     if (valid.length === 0) return
     const known = await this.#ratchets.keys.get(
       'lid-mapping',
@@ -53,12 +51,7 @@ export class LidMapping
     if (news.length === 0) return
     for (const { phone } of news) this.#unknown.delete(phone)
     await this.#ratchets.keys.set({
-      'lid-mapping': Object.fromEntries(
-        news.flatMap(({ lidUser, phone }) => [
-          [phone, lidUser],
-          [`${lidUser}_reverse`, phone],
-        ]),
-      ),
+      'lid-mapping': Object.fromEntries(news.flatMap(entriesOf)),
     })
   }
 
@@ -122,6 +115,37 @@ export class LidMapping
     }
     await this.storeLIDPNMappings(answer)
   }
+}
+
+interface Pair {
+  lidUser: string
+  phone: string
+}
+
+function validPair({ lid, pn }: LIDMapping): Pair[] {
+  // Baileys hands them over in either order.
+  const [lidJid, phoneJid] = isLidUser(lid) ? [lid, pn] : [pn, lid]
+  const [lidUser, phone] = [jidDecode(lidJid)?.user, jidDecode(phoneJid)?.user]
+  return isLidUser(lidJid) && isPnUser(phoneJid) && lidUser && phone ? [{ lidUser, phone }] : []
+}
+
+/** Both directions, as Baileys stores them. */
+const entriesOf = ({ lidUser, phone }: Pair): [id: string, value: string][] => [
+  [phone, lidUser],
+  [`${lidUser}_reverse`, phone],
+]
+
+/** Mappings as keys, to be committed together with the message that brings them. */
+export const mappingChanges = (pairs: readonly LIDMapping[]): KeyChange[] =>
+  pairs
+    .flatMap(validPair)
+    .flatMap(entriesOf)
+    .map(([id, value]) => ({ kind: 'lid-mapping', id, encode: () => keyValueOf('lid-mapping', value).encode() }))
+
+/** The phone number whose LID this is, where it is known, from the keys that a ratchet operation sees. */
+export async function phoneOfLid(keys: Pick<SignalKeyStore, 'get'>, lidUser: string): Promise<string | undefined> {
+  const id = `${lidUser}_reverse`
+  return (await keys.get('lid-mapping', [id]))[id]
 }
 
 const orNull = <Item>(items: Item[]): Item[] | null => (items.length > 0 ? items : null)

@@ -9,8 +9,9 @@ import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
 import { decodeMessage, fromWhatsApp, unshown } from './from-whatsapp.ts'
+import { mappingChanges } from './lid-mapping.ts'
 import { absenceOf, ciphertextsOf, type MessageStanza, readMessageStanza, storableId } from './message-stanza.ts'
-import { resentMessages, sharedAppStateKeys } from './peer-message.ts'
+import { resentMessages, sharedAppStateKeys, toldMappings } from './peer-message.ts'
 
 /** Knows the other address of a person, without asking anyone. */
 export type CompleteAddress = (address: WhatsAppAddress) => Promise<WhatsAppAddress>
@@ -20,6 +21,8 @@ export interface Draft {
   stanza: MessageStanza | undefined
   /** Set when the decrypted message is one of a chat. */
   contactId?: string
+  /** Set when what was decrypted is no message: Baileys asks for it again. */
+  isUnreadable?: boolean
 }
 
 /** Its sender gives up after so many answers to retry receipts, and Baileys after so many receipts. */
@@ -70,7 +73,10 @@ export class ReceivedMessages {
     const row = content && rowOf(draft, content)
     if (row) return { messages: [{ ...row, ciphertextHash, raw }] }
     const change: SessionChange = { journal: [{ ciphertextHash, plaintext: raw }] }
-    if (!message) return { ...change, ...this.unreadable(draft) }
+    if (!message) {
+      draft.isUnreadable = true
+      return { ...change, ...this.unreadable(draft) }
+    }
     // Only own devices are believed what they say about this account.
     return stanza?.isOwn ? this.#withPeerContent(change, message, stanza) : change
   }
@@ -101,6 +107,8 @@ export class ReceivedMessages {
       this.#creds.myAppStateKeyId = newestId
       return { ...change, keys: [...changes, credsChange(this.#creds)] }
     }
+    const mappings = toldMappings(message)
+    if (mappings) return mappings.then((pairs) => ({ ...change, keys: mappingChanges(pairs) }))
     const resent = resentMessages(message)
     if (resent.length === 0) return change
     return Promise.all(resent.map((one) => this.#resentMessage(one, stanza))).then((messages) => ({

@@ -19,5 +19,5 @@ create policy worker on sent_plaintext to frontdesk_worker using (true) with che
 grant select, insert, update, delete on sent_plaintext to frontdesk_worker;
 
 -- Messages that could not be read and may still come.
-create index message_pending on message (id)
+create index message_pending on message (session_id, id)
   where content->>'kind' = 'pending' and content->>'reason' in ('undecrypted', 'unavailable');

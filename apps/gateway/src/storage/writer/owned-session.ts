@@ -111,6 +111,10 @@ export class WriterSession implements OwnedSession, Owner {
     )
   }
 
+  findPending() {
+    return this.#stored.findPending()
+  }
+
   requestSent(request: RetryRequest) {
     return this.#stored.requestSent(request)
   }

@@ -6,10 +6,13 @@ import type { Database } from '../database.ts'
 import { journalContext, keyContext, sentContext } from './sealed-changes.ts'
 
 /** What of a session stands in the database. */
-export type StoredSession = Pick<SessionStore, 'readKeys' | 'findPlaintext' | 'requestSent'>
+export type StoredSession = Pick<SessionStore, 'readKeys' | 'findPlaintext' | 'findPending' | 'requestSent'>
 
 /** How long a message is sent again, for devices that could not read it. */
 export const SENT_RETENTION_DAYS = 7
+
+/** More are not asked for at once. */
+const MAX_PENDING = 50
 
 export function storedSession({ worker }: Database, sessionId: string, sealer: Sealer): StoredSession {
   return {
@@ -35,6 +38,14 @@ export function storedSession({ worker }: Database, sessionId: string, sealer: S
         limit 1`.execute(worker)
       const [row] = rows
       return row?.is_sealed ? sealer.open(row.plaintext, journalContext(sessionId, ciphertextHash)) : row?.plaintext
+    },
+    async findPending() {
+      const { rows } = await sql<{ envelope: Record<string, string> }>`
+        select envelope from message
+        where session_id = ${sessionId} and envelope is not null
+          and content->>'kind' = 'pending' and content->>'reason' in ('undecrypted', 'unavailable')
+        order by id desc limit ${MAX_PENDING}`.execute(worker)
+      return rows.map(({ envelope }) => envelope)
     },
     async requestSent({ whatsappId, device, recipients }) {
       const { rows } = await sql<{ recipient: string; plaintext: Uint8Array; requests: number }>`

@@ -1,3 +1,4 @@
+import type { MessageContent } from '@frontdesk/api-contract'
 import type {
   KeyKind,
   ReceiptUpdate,
@@ -8,6 +9,9 @@ import type {
   SessionStore,
 } from '#src/model/session-store.ts'
 import type { StoreError } from '#src/model/store-error.ts'
+
+const isExpected = (content: MessageContent): boolean =>
+  content.kind === 'pending' && ['undecrypted', 'unavailable'].includes(content.reason)
 
 /** A session's store in memory, for tests that decide when, and whether, something is committed and read. */
 export class MemorySessionStore implements SessionStore {
@@ -70,6 +74,10 @@ export class MemorySessionStore implements SessionStore {
   async findPlaintext(hash: Uint8Array): Promise<Uint8Array | undefined> {
     this.lookups += 1
     return this.plaintexts.get(Buffer.from(hash).toString('hex'))
+  }
+
+  async findPending(): Promise<Record<string, string>[]> {
+    return this.messages.filter(({ content }) => isExpected(content)).map(({ envelope }) => envelope)
   }
 
   async requestSent({ whatsappId, device, recipients }: RetryRequest) {
