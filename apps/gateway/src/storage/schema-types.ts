@@ -24,6 +24,7 @@ export interface Schema {
   linking_attempt: LinkingAttemptTable
   alert: AlertTable
   signal_key: SignalKeyTable
+  retired_signal_key: RetiredSignalKeyTable
   contact: ContactTable
   contact_alias: ContactAliasTable
   turn: TurnTable
@@ -170,6 +171,7 @@ interface NodeTable {
   incarnation: number
   started_at: MomentOfCreation
   seen_at: ColumnType<Date, Date | undefined, Date>
+  former_seen_at: Moment | null
 }
 
 interface SessionLeaseTable {
@@ -185,6 +187,10 @@ interface SignalKeyTable {
   kind: number
   id: string
   value: Uint8Array
+}
+
+interface RetiredSignalKeyTable extends SignalKeyTable {
+  retired_at: Moment
 }
 
 interface ContactTable {

@@ -183,6 +183,7 @@ create table node (
   incarnation bigint not null,
   seen_at timestamp with time zone not null default now(),
   started_at timestamp with time zone not null default now(),
+  former_seen_at timestamp with time zone,
   constraint node_pkey PRIMARY KEY (id)
 );
 
@@ -198,6 +199,16 @@ create table platform (
   constraint platform_environment_check CHECK ((environment = ANY (ARRAY['whatsapp'::text, 'emulator'::text]))),
   constraint platform_only_row_check CHECK (only_row),
   constraint platform_pkey PRIMARY KEY (only_row)
+);
+
+create table retired_signal_key (
+  session_id uuid not null,
+  kind smallint not null,
+  id text not null,
+  value bytea not null,
+  retired_at timestamp with time zone not null,
+  constraint retired_signal_key_pkey PRIMARY KEY (session_id, kind, id),
+  constraint retired_signal_key_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
 
 create table schema_migration (
@@ -325,6 +336,7 @@ create table turn (
 );
 
 
+alter table retired_signal_key alter column value set storage external;
 alter table sent_plaintext alter column plaintext set storage external;
 alter table signal_key alter column value set storage external;
 
@@ -348,10 +360,11 @@ CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphe
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX message_pending ON public.message USING btree (session_id, id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
+CREATE INDEX message_pending ON public.message USING btree (id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
+CREATE INDEX retired_signal_key_age ON public.retired_signal_key USING btree (retired_at);
 CREATE INDEX sent_plaintext_age ON public.sent_plaintext USING brin (created_at);
 CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
 CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
@@ -459,6 +472,7 @@ alter table linking_attempt enable row level security;
 alter table message enable row level security;
 alter table node enable row level security;
 alter table platform enable row level security;
+alter table retired_signal_key enable row level security;
 alter table schema_migration enable row level security;
 alter table sent_plaintext enable row level security;
 alter table session enable row level security;
@@ -493,6 +507,7 @@ create policy company on message for all to frontdesk_api using ((company_id = c
 create policy worker on message for all to frontdesk_worker using (true) with check (true);
 create policy worker on node for all to frontdesk_worker using (true) with check (true);
 create policy worker on platform for all to frontdesk_worker using (true) with check (true);
+create policy worker on retired_signal_key for all to frontdesk_worker using (true) with check (true);
 create policy worker on sent_plaintext for all to frontdesk_worker using (true) with check (true);
 create policy company on session for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on session for all to frontdesk_worker using (true) with check (true);
@@ -530,6 +545,7 @@ grant select on message to frontdesk_api;
 grant delete, insert, select, update on message to frontdesk_worker;
 grant delete, insert, select, update on node to frontdesk_worker;
 grant insert, select, update on platform to frontdesk_worker;
+grant delete, insert, select, update on retired_signal_key to frontdesk_worker;
 grant delete, insert, select, update on sent_plaintext to frontdesk_worker;
 grant insert, select, update on session to frontdesk_api;
 grant delete, insert, select, update on session to frontdesk_worker;

@@ -20,15 +20,21 @@ export const linkingCodeContext = (sessionId: string): string => `session/${sess
 
 export const proxyContext = (sessionId: string): string => `session/${sessionId}/proxy`
 
+/** `keyContext` by the kind's number, as it is stored. */
+export const signalKeyContext = (sessionId: string, kind: number, id: string): string =>
+  keyContext(sessionId, kindName(kind), id)
+
 /** All of them. What a data key has sealed anywhere else would be lost when the key is rotated. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
-  {
-    table: 'signal_key',
-    column: 'value',
-    session: 'session_id',
-    parts: ['kind', 'id'],
-    contextOf: (sessionId, { kind, id }) => keyContext(sessionId, kindName(Number(kind)), String(id)),
-  },
+  ...['signal_key', 'retired_signal_key'].map(
+    (table): SealedColumn => ({
+      table,
+      column: 'value',
+      session: 'session_id',
+      parts: ['kind', 'id'],
+      contextOf: (sessionId, { kind, id }) => signalKeyContext(sessionId, Number(kind), String(id)),
+    }),
+  ),
   {
     table: 'journal',
     column: 'plaintext',
@@ -47,7 +53,8 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   { table: 'session', column: 'proxy', session: 'id', parts: [], contextOf: proxyContext },
 ]
 
-function kindName(number: number): KeyKind {
+/** A kind of key by its number. */
+export function kindName(number: number): KeyKind {
   const name = KIND_NAMES.get(number)
   if (name === undefined) throw new Error(`there is no kind of key with number ${number}`)
   return name

@@ -1,5 +1,5 @@
 import type { SessionSettings } from '@frontdesk/api-contract'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Schema } from './schema-types.ts'
 
 /** What a session is to be connected with, as it stands now. */
@@ -11,6 +11,10 @@ export interface SessionConfiguration {
   linkingMethod: 'qr' | 'pairing_code'
   /** The number that a pairing code is asked for. */
   linkingPhone: string | null
+  /** The number that is linked, or was linked last. */
+  phone: string | null
+  /** Messages wait to be sent. */
+  messagesWait: boolean
 }
 
 /** For a session's owner, at each connect: whatever was changed meanwhile holds then. Undefined for a session that is gone. */
@@ -27,6 +31,10 @@ export async function readSessionConfiguration(
       'session.proxy',
       'session.linking_method',
       'session.linking_phone',
+      'session.phone',
+      sql<boolean>`exists (select from message where session_id = session.id and status = 'queued')`.as(
+        'messages_wait',
+      ),
       'company.settings as company',
       'platform.wa_version',
     ])
@@ -40,5 +48,7 @@ export async function readSessionConfiguration(
     proxy: row.proxy,
     linkingMethod: row.linking_method,
     linkingPhone: row.linking_phone,
+    phone: row.phone,
+    messagesWait: row.messages_wait,
   }
 }

@@ -5,6 +5,8 @@ import type { FinalState } from '#src/model/session-state.ts'
 export type Policy =
   /** Connect again: at once, after a growing delay, or after a long one because hurry would do harm. */
   | { kind: 'reconnect'; delay: 'none' | 'backoff' | 'long' }
+  /** Connect again after a pause, and see: if the same happens soon after, somebody has to do something. */
+  | { kind: 'try_once'; state: FinalState }
   /** Somebody has to do something first. */
   | { kind: 'stop'; state: FinalState }
   /** Another process owns the session: whatever happens to it is not ours to say. */
@@ -12,7 +14,7 @@ export type Policy =
 
 /** Every reason for which a connection ends, and what follows. What each means: model/disconnect-reason.ts. */
 export const RECONNECT_POLICY: Readonly<Record<DisconnectReason, Policy>> = {
-  closed_by_us: { kind: 'stop', state: 'paused' },
+  closed_by_us: { kind: 'reconnect', delay: 'backoff' },
   restart_required: { kind: 'reconnect', delay: 'none' },
   connection_closed: { kind: 'reconnect', delay: 'backoff' },
   timed_out: { kind: 'reconnect', delay: 'backoff' },
@@ -23,38 +25,16 @@ export const RECONNECT_POLICY: Readonly<Record<DisconnectReason, Policy>> = {
   store_failed: { kind: 'reconnect', delay: 'backoff' },
   temporarily_banned: { kind: 'reconnect', delay: 'long' },
   client_outdated: { kind: 'reconnect', delay: 'long' },
+  // A stray one happens. Of two clients that fight for a number, both would come back for ever.
+  replaced: { kind: 'try_once', state: 'conflict' },
   linking_expired: { kind: 'stop', state: 'created' },
   linking_blocked: { kind: 'stop', state: 'created' },
   linking_throttled: { kind: 'stop', state: 'created' },
   linking_refused: { kind: 'stop', state: 'created' },
   number_taken: { kind: 'stop', state: 'created' },
-  replaced: { kind: 'stop', state: 'conflict' },
   logged_out: { kind: 'stop', state: 'logged_out' },
   forbidden: { kind: 'stop', state: 'banned' },
   credentials_unreadable: { kind: 'stop', state: 'failed' },
   multi_device_mismatch: { kind: 'stop', state: 'failed' },
   lease_lost: { kind: 'leave' },
-}
-
-const MAX_DELAY_MS = 5 * 60_000
-const LONG_DELAY_MS = 10 * 60_000
-
-/**
- * How long to wait before the given attempt, counted from 1, since the session was last online: exponential with full
- * jitter, so that sessions that fell together do not come back together.
- */
-export function reconnectDelayMs(
-  delay: 'none' | 'backoff' | 'long',
-  attempt: number,
-  reconnectDelayMs: number,
-  random: () => number = Math.random,
-): number {
-  switch (delay) {
-    case 'none':
-      return 0
-    case 'long':
-      return LONG_DELAY_MS * (1 + random())
-    case 'backoff':
-      return random() * Math.min(MAX_DELAY_MS, reconnectDelayMs * 2 ** Math.min(attempt - 1, 30))
-  }
 }

@@ -1,38 +1,39 @@
 import type { Logger } from 'pino'
-import type { ContactBook } from '#src/model/contact-book.ts'
-import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
+import { type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import { afterIncident, type SessionIncident } from '#src/model/session-state.ts'
 import type { StoreFailure } from '#src/model/store-error.ts'
-import type { Account, Provider, ProviderConnection, ProviderSettings } from '#src/providers/provider.ts'
+import type { Account, ProviderConnection } from '#src/providers/provider.ts'
 import { pause } from '#src/services/lanes/backoff.ts'
+import type { AlertSubject } from '#src/storage/alerts.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
-import type { Lease } from '#src/storage/leases.ts'
-import type { SessionRow, StateChange } from '#src/storage/sessions.ts'
+import type { Claim, Lease } from '#src/storage/leases.ts'
+import type { DesiredState, SessionCommandKind } from '#src/storage/schema-types.ts'
+import type { StateChange } from '#src/storage/session-states.ts'
 import type { OwnedSession } from '#src/storage/writer/owned-session.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
 import type { ConnectSlots } from './connect-slots.ts'
 import { sealLinkingCode } from './linking-code.ts'
-import { RECONNECT_POLICY, reconnectDelayMs } from './reconnect-policy.ts'
-import type { SessionListener } from './session-listener.ts'
+import { LinkingPlan } from './linking-plan.ts'
+import type { OutdatedVersions } from './outdated-versions.ts'
+import { ReconnectPlan } from './reconnect-plan.ts'
+import { SessionCommands } from './session-commands.ts'
+import { type ConnectionEnd, type ConnectionTools, openConnection } from './session-connection.ts'
+import { SessionGoal } from './session-goal.ts'
+import { type Opening, readOpening, takesAnotherWay, UnreadableProxyError } from './session-opening.ts'
+import type { EffectiveSessionSettings } from './session-settings.ts'
 import { StateRecorder } from './state-recorder.ts'
 
-export interface SessionSettings extends ProviderSettings {
-  reconnectDelayMs: number
-  /** For a session that is not linked: it is started again by a person. A linked one never gives up. */
-  maxReconnectAttempts: number
-}
-
-export interface RunnerTools {
+export interface RunnerTools extends ConnectionTools {
   database: Database
   writer: Writer
   keyRing: KeyRing
-  provider: Provider
-  listener: SessionListener
   slots: ConnectSlots
-  settings: SessionSettings
-  contactsOf: (companyId: string) => ContactBook
+  versions: OutdatedVersions
+  alerts: { raise(subject: AlertSubject, detail?: Record<string, unknown>): void; clear(subject: AlertSubject): void }
+  /** The deployment's. */
+  settings: EffectiveSessionSettings
   log: Logger
   /** Aborted when the database is not to be waited for any longer. */
   givingUp: AbortSignal
@@ -40,6 +41,10 @@ export interface RunnerTools {
 
 /** A connection that stayed up for so long was a good one: the next trouble starts with a short delay again. */
 const STABLE_MS = 60_000
+/** Before the phone is told anything, WhatsApp must have shown that it hears us. */
+const PROBE_TIMEOUT_MS = 5_000
+/** The host takes a session up again so soon after the database has failed. */
+const STORE_FAILED_PAUSE_MS = 1_000
 
 /** What the session is written with while it is owned. */
 interface OwnedTools {
@@ -54,45 +59,61 @@ interface OwnedTools {
  */
 export type RunnerEnd = 'over' | StoreFailure
 
-type StopRequest = 'stopped' | 'gateway_stopped'
-
-/**
- * One session while it is wanted: owns its lease, keeps it connected, records its states. Ends when it is told to, when
- * somebody has to act first (a new link, a new number), or when another process owns the session.
- */
+/** Makes of one session what its company wants, under one lease: keeps it connected, unlinks it, records its states. */
 export class SessionRunner {
   readonly #tools: RunnerTools
   readonly #lease: Lease
-  readonly #companyId: string
-  readonly #sessionId: string
+  readonly #goal: SessionGoal
   readonly #states: StateRecorder
-  readonly #stopping = new AbortController()
-  #isLinked: boolean
-  #connection: ProviderConnection | undefined
+  readonly #commands: SessionCommands
+  readonly #plan: ReconnectPlan
+  readonly #linking = new LinkingPlan()
+  /** Until the first state is recorded here, which ends the former owner's. */
+  #ownerSeenAt: Date | undefined
+  #isStopping = false
+  #hasLostLease = false
+  /** One connection and the wait after it; aborted when something else is wanted. */
+  #turn = new AbortController()
+  #online: ProviderConnection | undefined
   #showsCode = false
-  /** Attempts since the last good connection. */
-  #attempts = 0
+  /** What the present turn connects with. */
+  #opening: Opening | undefined
+  #sealer: Sealer | undefined
   /** Settles when nothing of the session runs here any more. Never rejects. */
   readonly ended: Promise<RunnerEnd>
 
-  constructor(session: SessionRow, lease: Lease, tools: RunnerTools) {
+  constructor({ session, lease, ownerSeenAt }: Claim, tools: RunnerTools) {
+    const { database, log, givingUp: signal } = tools
     this.#tools = tools
     this.#lease = lease
-    this.#companyId = session.company_id
-    this.#sessionId = session.id
-    this.#isLinked = session.linked_at !== null
-    this.#states = new StateRecorder(tools.database, tools.log, tools.givingUp)
+    this.#ownerSeenAt = ownerSeenAt ?? undefined
+    this.#goal = new SessionGoal(session.desired, session.linked_at !== null)
+    // Of a session that was under way, a new owner goes on counting; whoever starts one begins anew.
+    const isUnderWay = session.state === 'reconnecting' || session.state === 'connecting'
+    this.#plan = new ReconnectPlan(isUnderWay ? session.attempts : 0)
+    this.#states = new StateRecorder({ database, log, lease, signal, onRefused: (reason) => this.#refused(reason) })
+    this.#commands = new SessionCommands({ database, log, lease, execute: (kind) => this.#execute(kind) })
     this.ended = this.#run()
   }
 
-  get isStopping(): boolean {
-    return this.#stopping.signal.aborted
+  /** What the company wants of the session now. */
+  desire(desired: DesiredState): void {
+    if (desired === this.#goal.desired) return
+    this.#goal.desire(desired)
+    if (this.#goal.mustUnlink && this.#online) void this.#unlink(this.#online)
+    else if (desired !== 'running') this.#turn.abort()
   }
 
-  /** Closes the connection. Resolves when the session's last state is stored. */
-  async stop(request: StopRequest): Promise<void> {
-    this.#stopping.abort(request)
-    await this.#connection?.close()
+  /** The API may have asked for something, or changed how the session connects. Never throws. */
+  look(): void {
+    this.#commands.look()
+    void this.#lookAtWay()
+  }
+
+  /** The process ends. Resolves when the connection is closed and the session's last state is stored. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#turn.abort()
     await this.ended
   }
 
@@ -100,121 +121,220 @@ export class SessionRunner {
   async #run(): Promise<RunnerEnd> {
     const { writer, keyRing, listener, log } = this.#tools
     const lease = this.#lease
+    const { sessionId } = lease
     try {
-      const sealer = await keyRing.sealerOf(this.#companyId)
-      const store = writer.openSession({ ...lease, sealer, onFailed: () => void this.#connection?.close() })
+      const sealer = await keyRing.sealerOf(lease.companyId)
+      this.#sealer = sealer
+      const store = writer.openSession({ ...lease, sealer, onFailed: () => this.#turn.abort() })
       try {
         await listener.owned({ lease, store })
-        this.#record(lease, { kind: 'taken_up' })
+        if (this.#goal.desired !== 'stopped') this.#record({ kind: 'taken_up' })
+        this.#commands.look()
         const last = await this.#keepConnected({ lease, store, sealer })
         // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
         await store.close()
+        if (last === 'lease_lost') this.#states.lose()
         if (last === 'lease_lost' || last === 'store_failed') return last
-        this.#record(lease, last)
+        this.#recordLast(last)
         return 'over'
       } finally {
         await store.close()
+        await this.#commands.idle()
         await this.#states.stored()
       }
     } catch (err) {
+      log.error({ err, sessionId }, 'A session could not be taken up.')
       // The database is away. Nothing is connected meanwhile.
-      log.error({ err, sessionId: this.#sessionId }, 'A session could not be taken up.')
       return 'store_failed'
     } finally {
-      listener.released(this.#sessionId)
+      listener.released(sessionId)
     }
   }
 
   /** Connects again and again. Resolves with what ends the session, or with how its store has failed. */
   async #keepConnected(owned: OwnedTools): Promise<SessionIncident | StoreFailure> {
-    const { lease, store } = owned
-    while (!this.#stopping.signal.aborted) {
-      const closedFor = await this.#connect(owned)
-      const reason = store.failure?.reason ?? closedFor
-      if (this.#stopping.signal.aborted) break
-      const policy = RECONNECT_POLICY[reason]
-      if (policy.kind === 'leave') return 'lease_lost'
-      if (policy.kind === 'stop') return { kind: 'ended', reason, state: policy.state }
-      // Nobody is waiting in front of the QR code any more.
-      if (!this.#isLinked && this.#attempts >= this.#tools.settings.maxReconnectAttempts)
-        return { kind: 'ended', reason, state: 'created' }
-      this.#record(lease, { kind: 'disconnected', reason })
-      if (store.failure !== undefined) return 'store_failed'
-      await this.#delay(policy.delay)
+    for (;;) {
+      this.#turn = new AbortController()
+      const { signal } = this.#turn
+      const rest = this.#isStopping ? ({ kind: 'gateway_stopped' } as const) : this.#goal.rest()
+      if (rest !== undefined) return rest
+      const end = await this.#connect(owned, signal)
+      // What the recorder finds out about the lease and the number decides what comes next.
+      if (end?.reason === 'replaced' || end?.reason === 'restart_required') await this.#states.stored()
+      const failure = this.#hasLostLease ? 'lease_lost' : owned.store.failure?.reason
+      if (failure === 'store_failed') this.#disconnected(failure, STORE_FAILED_PAUSE_MS)
+      if (failure !== undefined) return failure
+      if (end === undefined || signal.aborted) continue
+      const last = await this.#follow(end, signal)
+      if (last !== undefined) return last
     }
-    return { kind: this.#stopping.signal.reason as StopRequest }
   }
 
-  /** One connection, from its opening to its end. */
-  async #connect({ lease, store, sealer }: OwnedTools): Promise<DisconnectReason> {
-    const { provider, settings, listener, slots, log, contactsOf } = this.#tools
-    const sessionId = this.#sessionId
-    const release = await slots.take()
-    if (this.#stopping.signal.aborted || store.failure !== undefined) {
-      release()
-      return store.failure?.reason ?? 'closed_by_us'
+  /** One connection, from the wait for its turn to its end. Undefined if it was called off before it was opened. */
+  async #connect(owned: OwnedTools, signal: AbortSignal): Promise<ConnectionEnd | undefined> {
+    const { slots, versions } = this.#tools
+    try {
+      const opening = await readOpening(this.#tools, owned.sealer, this.#lease.sessionId)
+      if (opening === undefined) throw new FrontdeskError('not_found')
+      this.#opening = opening
+      if (versions.isRefused(opening.settings.waVersion)) return { reason: 'client_outdated' }
+      const isUsual = this.#goal.isLinked && !opening.messagesWait
+      const release = await slots.take(isUsual ? 'usual' : this.#goal.isLinked ? 'messages_wait' : 'linking', signal)
+      if (release === undefined) return undefined
+      try {
+        return await this.#converse(owned, opening, release, signal)
+      } finally {
+        release()
+      }
+    } catch (err) {
+      if (err instanceof UnreadableProxyError) return { reason: 'credentials_unreadable' }
+      throw err
     }
-    const closed = Promise.withResolvers<DisconnectReason>()
-    const openedAtMs = performance.now()
-    let onlineSinceMs: number | undefined
-    const connection = provider.open({
-      sessionId,
-      companyId: this.#companyId,
-      settings,
-      store,
-      contacts: contactsOf(this.#companyId),
-      linking: { kind: 'qr' },
-      events: {
-        linkingCode: (shown) => {
-          release()
-          if (shown.kind !== 'qr') return
-          const { qr, expiresAt } = shown
-          const code = { sealed: sealLinkingCode(sealer, sessionId, { qr }), expiresAt }
-          if (this.#showsCode) this.#states.record(lease, code)
-          else this.#record(lease, { kind: 'code_shown' }, { linkingCode: code })
-          this.#showsCode = true
-        },
-        linked: (account) => {
-          this.#showsCode = false
-          this.#record(lease, { kind: 'linked' }, { account: stored(account) })
-        },
-        online: (account) => {
-          release()
-          onlineSinceMs = performance.now()
-          log.info({ sessionId, connectMs: Math.round(onlineSinceMs - openedAtMs) }, 'A session is online.')
-          this.#record(lease, { kind: 'online' }, { account: stored(account) })
-          listener.online({ lease, store }, connection)
-        },
-        phoneSeen: (at) => listener.phoneSeen({ lease, store }, at),
-        typing: (contactId, isTyping) => listener.typing(sessionId, contactId, isTyping),
-        closed: (reason, detail) => {
-          log.info({ sessionId, reason, detail }, 'A connection has ended.')
-          closed.resolve(reason)
-        },
+  }
+
+  async #converse(
+    owned: OwnedTools,
+    { settings, wish }: Opening,
+    connected: () => void,
+    signal: AbortSignal,
+  ): Promise<ConnectionEnd> {
+    const { listener, versions, alerts } = this.#tools
+    const linking = this.#linking.begin(wish)
+    let stable: NodeJS.Timeout | undefined
+    const { connection, ended } = openConnection(this.#tools, owned, settings, linking, {
+      codeShown: ({ expiresAt, ...content }) => {
+        connected()
+        const linkingCode = { sealed: sealLinkingCode(owned.sealer, this.#lease.sessionId, content), expiresAt }
+        if (this.#showsCode) this.#states.record(linkingCode)
+        else this.#record({ kind: 'code_shown', code: content.kind }, { linkingCode })
+        this.#showsCode = true
+      },
+      linked: (account) => this.#record({ kind: 'linked' }, { account: stored(account) }),
+      online: (account) => {
+        connected()
+        this.#online = connection
+        if (versions.accepted(settings.waVersion)) alerts.clear({ kind: 'client_outdated' })
+        if (this.#goal.mustUnlink) {
+          void this.#unlink(connection)
+          return
+        }
+        if (this.#plan.attempts > 0) stable = setTimeout(() => this.#settle(), STABLE_MS).unref()
+        this.#record({ kind: 'online' }, { account: stored(account) })
+        listener.online(owned, connection)
       },
     })
-    this.#connection = connection
-    // Told to stop between the last look and the opening.
-    if (this.#stopping.signal.aborted) await connection.close()
-    const reason = await closed.promise
-    this.#connection = undefined
+    const close = () => void connection.close()
+    signal.addEventListener('abort', close)
+    if (signal.aborted) close()
+    const end = await ended
+    signal.removeEventListener('abort', close)
+    clearTimeout(stable)
+    this.#online = undefined
     this.#showsCode = false
-    release()
-    listener.offline(sessionId)
-    if (onlineSinceMs !== undefined && performance.now() - onlineSinceMs > STABLE_MS) this.#attempts = 0
-    return reason
+    if (end.reason === 'client_outdated' && versions.refused(settings.waVersion))
+      alerts.raise({ kind: 'client_outdated' }, { waVersion: settings.waVersion ?? null })
+    return end
   }
 
-  #record(lease: Lease, incident: SessionIncident, more: Pick<StateChange, 'account' | 'linkingCode'> = {}): void {
-    const status = afterIncident({ isLinked: this.#isLinked }, incident)
-    this.#isLinked = status.isLinked
-    this.#states.record(lease, { ...status, since: new Date(), ...more })
+  /** What follows the end of a connection: the next one, after a wait, or what ends the session. */
+  async #follow({ reason, ...end }: ConnectionEnd, signal: AbortSignal): Promise<SessionIncident | undefined> {
+    const settings = this.#opening?.settings ?? this.#tools.settings
+    const { mustUnlink, isLinked } = this.#goal
+    const hasNextMethod = reason === 'linking_expired' && this.#linking.expired()
+    const step = hasNextMethod
+      ? ({ kind: 'reconnect', delayMs: 0, isSlow: false } as const)
+      : this.#plan.after({ ...end, reason, isLinked: isLinked || mustUnlink }, settings)
+    if (step.kind === 'leave') return undefined
+    if (step.kind === 'end')
+      // The phone has taken the link back; or WhatsApp lets nobody in who could ask for it.
+      return mustUnlink ? this.#goal.unlinked() : { ...step, kind: 'ended', reason }
+    const { sessionId, companyId } = this.#lease
+    if (step.isSlow) this.#tools.alerts.raise({ kind: 'session_unstable', companyId, sessionId }, { reason })
+    const waitMs = mustUnlink ? Math.min(step.delayMs, this.#goal.unlinkingLeftMs) : step.delayMs
+    this.#disconnected(reason, waitMs)
+    if (waitMs > 0) await pause(waitMs, signal)
+    return undefined
   }
 
-  async #delay(delay: 'none' | 'backoff' | 'long'): Promise<void> {
-    if (delay !== 'none') this.#attempts += 1
-    const waitMs = reconnectDelayMs(delay, this.#attempts, this.#tools.settings.reconnectDelayMs)
-    if (waitMs > 0) await pause(waitMs, this.#stopping.signal)
+  /** Has the phone forget this device. The connection ends by it, also when nobody knows whether the phone has heard. */
+  async #unlink(connection: ProviderConnection): Promise<void> {
+    try {
+      await connection.probe(PROBE_TIMEOUT_MS)
+      await connection.logout()
+    } catch (err) {
+      this.#tools.log.info({ err, sessionId: this.#lease.sessionId }, 'A session could not be unlinked; trying again.')
+      connection.abandon('unresponsive', 'WhatsApp did not take the request to unlink.')
+    }
+  }
+
+  #execute(kind: SessionCommandKind): ErrorCode | null {
+    if (this.#isStopping || this.#goal.desired !== 'running' || this.#goal.mustUnlink) return 'unavailable'
+    if (kind === 'new_code' && this.#goal.isLinked) return 'session_not_linking'
+    this.#restart()
+    return null
+  }
+
+  #restart(): void {
+    this.#plan.reset()
+    this.#linking.reset()
+    this.#showsCode = false
+    this.#record({ kind: 'restarted' })
+    this.#turn.abort()
+  }
+
+  /** Another proxy or another version of WhatsApp Web holds from a new connection on. */
+  async #lookAtWay(): Promise<void> {
+    const { log } = this.#tools
+    const { sessionId } = this.#lease
+    const opening = this.#opening
+    if (opening === undefined || this.#sealer === undefined || this.#goal.desired !== 'running') return
+    try {
+      const next = await readOpening(this.#tools, this.#sealer, sessionId)
+      if (next && takesAnotherWay(opening, next) && this.#opening === opening) this.#restart()
+    } catch (err) {
+      // It is read again for the next connection.
+      log.warn({ err, sessionId }, 'The settings of a session could not be read.')
+    }
+  }
+
+  #refused(reason: 'lease_lost' | 'number_taken'): void {
+    if (reason === 'lease_lost') {
+      this.#hasLostLease = true
+      this.#states.lose()
+      this.#turn.abort()
+      return
+    }
+    this.#goal.numberTaken()
+    this.#record({ kind: 'refused', reason })
+    if (this.#online === undefined) return
+    this.#tools.listener.offline(this.#lease.sessionId)
+    void this.#unlink(this.#online)
+  }
+
+  #settle(): void {
+    const { sessionId, companyId } = this.#lease
+    this.#plan.reset()
+    this.#tools.alerts.clear({ kind: 'session_unstable', companyId, sessionId })
+  }
+
+  #disconnected(reason: ConnectionEnd['reason'], waitMs: number): void {
+    this.#record({ kind: 'disconnected', reason, nextAttemptAt: new Date(Date.now() + waitMs) })
+  }
+
+  #recordLast(incident: SessionIncident): void {
+    const { sessionId, companyId } = this.#lease
+    if (this.#plan.attempts > 0 && incident.kind !== 'gateway_stopped')
+      this.#tools.alerts.clear({ kind: 'session_unstable', companyId, sessionId })
+    const fulfils = incident.kind === 'unlinked' ? 'logged_out' : incident.kind === 'ended' ? 'running' : undefined
+    this.#record(incident, fulfils && { fulfils })
+  }
+
+  #record(incident: SessionIncident, more: Partial<StateChange> = {}): void {
+    const status = afterIncident(this.#goal, incident)
+    this.#goal.linked(status.isLinked)
+    const seen = this.#ownerSeenAt && { formerOwnerSeenAt: this.#ownerSeenAt }
+    this.#ownerSeenAt = undefined
+    this.#states.record({ ...status, since: new Date(), attempts: this.#plan.attempts, ...seen, ...more })
   }
 }
 

@@ -5,39 +5,54 @@ import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import {
   changeLinkingCode,
   changeSessionState,
+  deleteSession,
+  NumberTakenError,
   type StateChange,
   type StoredLinkingCode,
-} from '#src/storage/sessions.ts'
+} from '#src/storage/session-states.ts'
 
 const STORE_AGAIN = { firstMs: 250, maxMs: 10_000 }
 /** A session that changes faster than the database can be told keeps its newest states. */
 const MAX_WAITING = 100
+
+export interface StateRecorderOptions {
+  database: Database
+  log: Logger
+  lease: Lease
+  /** Nothing more is tried once it is aborted. */
+  signal: AbortSignal
+  /** What waits to be stored is dropped: another process owns the session, or another session the number. */
+  onRefused: (reason: 'lease_lost' | 'number_taken') => void
+}
 
 /**
  * Writes a session's transitions in their order, each with its event, as long as the lease holds. A database that is
  * away is tried again until it is back.
  */
 export class StateRecorder {
-  readonly #database: Database
-  readonly #log: Logger
-  readonly #signal: AbortSignal
+  readonly #options: StateRecorderOptions
   readonly #waiting: (StateChange | StoredLinkingCode)[] = []
   #writing: Promise<void> | undefined
+  #isLost = false
 
-  /** Nothing more is tried once the signal is aborted. */
-  constructor(database: Database, log: Logger, signal: AbortSignal) {
-    this.#database = database
-    this.#log = log
-    this.#signal = signal
+  constructor(options: StateRecorderOptions) {
+    this.#options = options
   }
 
   /** A transition, or the next code of a linking that goes on. */
-  record(lease: Lease, change: StateChange | StoredLinkingCode): void {
+  record(change: StateChange | StoredLinkingCode): void {
+    if (this.#isLost) return
     this.#waiting.push(change)
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift()
-    this.#writing ??= this.#write(lease).finally(() => {
+    this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
     })
+  }
+
+  /** The session is another owner's, who says what state it is in: nothing more is tried. */
+  lose(): void {
+    this.#isLost = true
+    this.#waiting.length = 0
   }
 
   /** Resolves when everything is stored, or never will be. */
@@ -45,29 +60,39 @@ export class StateRecorder {
     while (this.#writing !== undefined) await this.#writing
   }
 
-  async #write(lease: Lease): Promise<void> {
-    for (let failures = 0; !this.#signal.aborted; ) {
+  async #write(): Promise<void> {
+    const { log, lease, signal, onRefused } = this.#options
+    for (let failures = 0; !signal.aborted; ) {
       const [change] = this.#waiting
       if (change === undefined) return
       try {
-        await fenced(this.#database, lease, (db) => {
-          const { companyId, sessionId } = lease
-          return 'state' in change
-            ? changeSessionState(companyId, db, sessionId, change)
-            : changeLinkingCode(companyId, db, sessionId, change)
-        })
+        await this.#store(change)
         this.#waiting.splice(this.#waiting.indexOf(change), 1)
         failures = 0
       } catch (err) {
-        if (err instanceof LeaseLostError) {
-          // The new owner says what state the session is in.
+        if (err instanceof LeaseLostError || err instanceof NumberTakenError) {
+          // What was to follow the link does not.
           this.#waiting.length = 0
-          return
+          onRefused(err instanceof LeaseLostError ? 'lease_lost' : 'number_taken')
+          continue
         }
         failures += 1
-        this.#log.warn({ err, sessionId: lease.sessionId }, "A session's state could not be stored; trying again.")
-        await pause(backoffMs(failures, STORE_AGAIN), this.#signal)
+        log.warn({ err, sessionId: lease.sessionId }, "A session's state could not be stored; trying again.")
+        await pause(backoffMs(failures, STORE_AGAIN), signal)
       }
     }
+  }
+
+  async #store(change: StateChange | StoredLinkingCode): Promise<void> {
+    const { database, lease } = this.#options
+    const { companyId, sessionId } = lease
+    await fenced(database, lease, async (db) => {
+      if (!('state' in change)) {
+        await changeLinkingCode(companyId, db, sessionId, change)
+        return
+      }
+      await changeSessionState(companyId, db, sessionId, change)
+      if (change.reason === 'deleted') await deleteSession(companyId, db, sessionId, change.since)
+    })
   }
 }

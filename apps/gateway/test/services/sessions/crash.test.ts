@@ -10,6 +10,7 @@ import { TestSessions } from './support/test-sessions.ts'
 let emulator: Emulator
 let database: TestDatabase
 let companyId: string
+const nodeId = crypto.randomUUID()
 
 beforeAll(async () => {
   emulator = await startEmulator({ behaviour: { sendsHistory: false, receipts: 'none' } })
@@ -26,7 +27,7 @@ async function startChild(sessionIds: readonly string[]): Promise<ChildProcess> 
   const { url: databaseUrl, masterKey } = database
   const { url, rootKey } = emulator
   const options: CrashChildOptions = {
-    ...{ databaseUrl, masterKey: Buffer.from(masterKey).toString('hex') },
+    ...{ databaseUrl, nodeId, masterKey: Buffer.from(masterKey).toString('hex') },
     emulator: { url, rootKey },
   }
   const child = fork(new URL('./support/crash-child.ts', import.meta.url), [JSON.stringify(options)], { execArgv: [] })

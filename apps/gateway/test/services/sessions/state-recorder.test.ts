@@ -2,8 +2,8 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { StateRecorder } from '#src/services/sessions/state-recorder.ts'
 import type { Database } from '#src/storage/database.ts'
-import { claimLease } from '#src/storage/leases.ts'
-import type { StateChange } from '#src/storage/sessions.ts'
+import type { StateChange } from '#src/storage/session-states.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 
 let database: TestDatabase
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => database[Symbol.asyncDispose]())
 
 const change = (state: StateChange['state']): StateChange => ({
-  ...{ state, reason: null, isLinked: true, isOver: false },
+  ...{ state, reason: null, nextAttemptAt: null, attempts: 0, isLinked: true, isOver: false },
   since: new Date(),
 })
 const recordedStates = async (sessionId: string) => {
@@ -46,35 +46,57 @@ function awayFor(failures: number): Database {
   return { ...database.database, worker }
 }
 
+/** A recorder of a session that is owned, and what it was refused. */
+async function openRecorder(of: { database?: Database; signal?: AbortSignal } = {}) {
+  const sessionId = await database.createSession(companyId)
+  const lease = await claimLease(database.database, crypto.randomUUID(), sessionId)
+  const refusals: string[] = []
+  const recorder = new StateRecorder({
+    ...{ database: database.database, signal: new AbortController().signal, log, lease, ...of },
+    onRefused: (reason) => refusals.push(reason),
+  })
+  return { sessionId, recorder, refusals }
+}
+
 describe('the states of a session', () => {
   test('are stored in their order, also when the database is away for a while', async () => {
-    const sessionId = await database.createSession(companyId)
-    const lease = await claimLease(database.database, crypto.randomUUID(), sessionId)
-    const recorder = new StateRecorder(awayFor(2), log, new AbortController().signal)
-    for (const state of ['connecting', 'online', 'reconnecting', 'online'] as const)
-      recorder.record(lease, change(state))
+    const { sessionId, recorder } = await openRecorder({ database: awayFor(2) })
+    for (const state of ['connecting', 'online', 'reconnecting', 'online'] as const) recorder.record(change(state))
     await recorder.stored()
     expect(await recordedStates(sessionId)).toEqual(['connecting', 'online', 'reconnecting', 'online'])
   })
 
-  test('are no longer ours to store when the lease is lost', async () => {
-    const sessionId = await database.createSession(companyId)
-    const lease = await claimLease(database.database, crypto.randomUUID(), sessionId)
+  test('are no longer ours to store when the lease is lost, and whoever records them learns of it', async () => {
+    const { sessionId, recorder, refusals } = await openRecorder()
     await claimLease(database.database, crypto.randomUUID(), sessionId)
-    const recorder = new StateRecorder(database.database, log, new AbortController().signal)
-    recorder.record(lease, change('online'))
+    recorder.record(change('online'))
+    await recorder.stored()
+    expect(await recordedStates(sessionId)).toEqual([])
+    expect(refusals).toEqual(['lease_lost'])
+  })
+
+  test('are given up when the process has to end', async () => {
+    const givingUp = new AbortController()
+    const { sessionId, recorder } = await openRecorder({ database: awayFor(1_000_000), signal: givingUp.signal })
+    recorder.record(change('online'))
+    givingUp.abort()
     await recorder.stored()
     expect(await recordedStates(sessionId)).toEqual([])
   })
 
-  test('are given up when the process has to end', async () => {
-    const sessionId = await database.createSession(companyId)
-    const lease = await claimLease(database.database, crypto.randomUUID(), sessionId)
-    const givingUp = new AbortController()
-    const recorder = new StateRecorder(awayFor(1_000_000), log, givingUp.signal)
-    recorder.record(lease, change('online'))
-    givingUp.abort()
-    await recorder.stored()
-    expect(await recordedStates(sessionId)).toEqual([])
+  test('of a number that another session has linked are not stored, and nothing that was to follow', async () => {
+    const account = { phone: '4917000000001', lid: null }
+    const first = await openRecorder()
+    first.recorder.record({ ...change('online'), account })
+    await first.recorder.stored()
+    const second = await openRecorder()
+    second.recorder.record({ ...change('connecting'), account })
+    second.recorder.record(change('online'))
+    await second.recorder.stored()
+    expect(second.refusals).toEqual(['number_taken'])
+    expect(await recordedStates(second.sessionId)).toEqual([])
+    second.recorder.record(change('failed'))
+    await second.recorder.stored()
+    expect(await recordedStates(second.sessionId)).toEqual(['failed'])
   })
 })

@@ -3,9 +3,9 @@ import type { Emulator } from 'whatsapp-emulator'
 import { newId } from '#src/model/ids.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import type { ProviderConnection } from '#src/providers/provider.ts'
+import { Alerts } from '#src/services/alerts/alerts.ts'
 import type { Actor } from '#src/services/security/actor.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
-import { Alerts } from '#src/services/alerts/alerts.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import type { RunningSession, SessionListener } from '#src/services/sessions/session-listener.ts'
 import type { EffectiveSessionSettings } from '#src/services/sessions/session-settings.ts'
@@ -71,7 +71,6 @@ export class TestSessions implements AsyncDisposable {
   readonly host: SessionHost
   readonly listener: RecordedSessions
   readonly writer: Writer
-
   readonly alerts: Alerts
   readonly #membership: Membership
 
@@ -125,11 +124,16 @@ export class TestSessions implements AsyncDisposable {
     const { id } = await this.sessions.create(companyId, { name: `session ${phone}` }, ACTOR)
     await this.sessions.start(companyId, id, ACTOR)
     await this.inState(companyId, id, 'linking')
-    const code = await this.sessions.linkingCode(companyId, id)
-    if (code.kind !== 'qr') throw new Error('The session shows a pairing code.')
-    await emulator.scanQr({ phone, qr: code.qr })
+    await this.scan(companyId, id, emulator, phone)
     await this.inState(companyId, id, 'online')
     return id
+  }
+
+  /** The phone scans the QR code that the session shows. */
+  async scan(companyId: string, sessionId: string, emulator: Emulator, phone: string): Promise<void> {
+    const code = await this.sessions.linkingCode(companyId, sessionId)
+    if (code.kind !== 'qr') throw new Error('The session shows a pairing code.')
+    await emulator.scanQr({ phone, qr: code.qr })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
