@@ -46,7 +46,7 @@ const PING = '?'
 const PING_INTERVAL_MS = 30_000
 const PING_TIMEOUT_MS = 2_000
 const MIN_RETRY_DELAY_MS = 100
-const MAX_RETRY_DELAY_MS = 30_000
+const MAX_RETRY_DELAY_MS = 10_000
 
 /**
  * Begins to listen, over one connection of its own. Resolves when that works, or when it is known that polling has to do

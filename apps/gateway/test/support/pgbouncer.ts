@@ -4,8 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { ensurePgBouncer } from '../../../../scripts/ensure-pgbouncer.ts'
 import { until } from './until.ts'
+
+const NOBODY = 'frontdesk_nobody'
 
 /** A real PgBouncer in transaction mode, with few connections to the server. */
 export interface PgBouncer extends AsyncDisposable {
@@ -19,13 +22,19 @@ export interface PgBouncer extends AsyncDisposable {
 interface PgBouncerOptions {
   /** Connections to the server. */
   poolSize?: number
-  /** More lines of its configuration. */
-  settings?: readonly string[]
+  /** How long a client waits for one of them. Two minutes unless told. */
+  queryWaitTimeoutSeconds?: number
+  /**
+   * As whom it logs in to the server. Unless told, as somebody who may become one of our roles and may do nothing at all
+   * by himself: so every statement that does not run under its role fails.
+   */
+  user?: string
 }
 
 /** Stands in front of an embedded server, whose database this URL names. */
 export async function startPgBouncer(databaseUrl: string, options: PgBouncerOptions = {}): Promise<PgBouncer> {
   const executable = ensurePgBouncer()
+  if (options.user === undefined) await createNobody(databaseUrl)
   const url = new URL(databaseUrl)
   const serverDirectory = url.searchParams.get('host') ?? ''
   const directory = await mkdtemp(join(tmpdir(), 'frontdesk-pgbouncer-'))
@@ -37,10 +46,11 @@ export async function startPgBouncer(databaseUrl: string, options: PgBouncerOpti
     [
       '[databases]',
       // The embedded server of root lies below directories that its user cannot walk through.
-      `* = host=${isRoot ? '/proc/self/cwd' : serverDirectory} port=5432 user=${url.username}`,
+      `* = host=${isRoot ? '/proc/self/cwd' : serverDirectory} port=5432 user=${options.user ?? NOBODY}`,
       '[pgbouncer]',
       'pool_mode = transaction',
       `default_pool_size = ${options.poolSize ?? 5}`,
+      `query_wait_timeout = ${options.queryWaitTimeoutSeconds ?? 120}`,
       'auth_type = any',
       `unix_socket_dir = ${directory}`,
       'listen_port = 5432',
@@ -49,7 +59,6 @@ export async function startPgBouncer(databaseUrl: string, options: PgBouncerOpti
       'server_login_retry = 0.1',
       'log_connections = 0',
       'log_disconnections = 0',
-      ...(options.settings ?? []),
     ].join('\n'),
   )
   // It refuses to be root, as Postgres does.
@@ -84,6 +93,20 @@ export async function startPgBouncer(databaseUrl: string, options: PgBouncerOpti
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+async function createNobody(databaseUrl: string): Promise<void> {
+  const owner = await connect(connectionConfig(databaseUrl))
+  await owner.query(`
+    do $$
+    begin
+      create role ${NOBODY} login noinherit in role frontdesk_worker, frontdesk_api;
+    exception
+      -- Tests that run at the same time share the server.
+      when duplicate_object or unique_violation then null;
+    end
+    $$`)
+  await owner.end()
 }
 
 const answers = (socket: string): Promise<boolean> =>
