@@ -19,6 +19,8 @@ type AuditAction =
   | 'company.updated'
   | 'api_key.created'
   | 'api_key.revoked'
+  | 'session.imported'
+  | 'session.restored'
   | 'session.created'
   | 'session.started'
   | 'session.paused'

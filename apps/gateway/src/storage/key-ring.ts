@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { SEALING_KEY_BYTES, type Sealer, type SealingKey } from '#src/model/sealing.ts'
 import { CompanySealer } from './company-sealer.ts'
-import { sealingKeyOf, unwrapDataKeys, wrapDataKeys } from './data-keys.ts'
+import { sealingKeyOf, unwrapDataKeys, type WrappedDataKeys, wrapDataKeys } from './data-keys.ts'
 import type { Database } from './database.ts'
 import { claimPlatform, type Environment, masterKeyFor, masterKeyNumber, readPlatform } from './platform.ts'
 
@@ -18,6 +18,8 @@ export interface KeyRing {
   newDataKey(companyId: string): Uint8Array
   /** Seals and opens what is a company's, also after a rotation of its key. @throws FrontdeskError `not_found` */
   sealerOf(companyId: string): Promise<Sealer>
+  /** The same by the data keys of a row that is not committed yet. @throws FrontdeskError `master_key_wrong` */
+  sealerFrom(companyId: string, dataKeys: WrappedDataKeys): Sealer
   /** Takes over what rotations in other processes have changed: from then on their new keys seal here, too. */
   refresh(): Promise<void>
 }
@@ -81,6 +83,12 @@ class DatabaseKeyRing implements KeyRing {
     // A rotation can have come between.
     if (version !== this.#version) await sealer.reload()
     return sealer
+  }
+
+  sealerFrom(companyId: string, dataKeys: WrappedDataKeys): Sealer {
+    const keys = unwrapDataKeys(this.#master, companyId, dataKeys)
+    if (keys === undefined) throw new FrontdeskError('master_key_wrong')
+    return new CompanySealer(keys.map(sealingKeyOf), () => this.#load(companyId))
   }
 
   async refresh(): Promise<void> {

@@ -1,0 +1,62 @@
+import type { Transaction } from 'kysely'
+import { storableJson } from '#src/model/storable-text.ts'
+import type { ReadBackupRecord } from './backup-records.ts'
+import type { WrappedDataKeys } from './data-keys.ts'
+import type { Schema } from './schema-types.ts'
+
+/** A company as it was. */
+export interface RestoredCompany {
+  id: string
+  name: string
+  settings: Record<string, unknown>
+  createdAt: Date
+}
+
+/**
+ * Creates the company, or gives the one that is there its former name and settings if they are wanted. It is kept from
+ * other changes until the transaction ends.
+ */
+export async function putRestoredCompany(
+  db: Transaction<Schema>,
+  { id, name, settings, createdAt }: RestoredCompany,
+  { newDataKey, withSettings }: { newDataKey: Uint8Array; withSettings: boolean },
+): Promise<{ isNew: boolean; dataKey: WrappedDataKeys }> {
+  const values = { name, settings: storableJson(settings) }
+  const created = await db
+    .insertInto('company')
+    .values({ id, ...values, data_key: newDataKey, created_at: createdAt })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .returning('id')
+    .execute()
+  const dataKey = await db
+    .selectFrom('company')
+    .select(['data_key', 'former_data_key'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  if (created.length > 0) return { isNew: true, dataKey }
+  if (withSettings) await db.updateTable('company').set(values).where('id', '=', id).execute()
+  return { isNew: false, dataKey }
+}
+
+/** A contact, or an address of one, of a company that was just created. */
+export async function putRestoredContact(
+  companyId: string,
+  db: Transaction<Schema>,
+  record: Extract<ReadBackupRecord, { type: 'contact' | 'alias' }>,
+): Promise<void> {
+  const common = { company_id: companyId, created_at: new Date(record.createdAt) }
+  if (record.type === 'contact') {
+    const { id, name, mergedInto } = record
+    await db
+      .insertInto('contact')
+      .values({ ...common, id, name, merged_into: mergedInto })
+      .execute()
+  } else {
+    const { kind, value, contactId } = record
+    await db
+      .insertInto('contact_alias')
+      .values({ ...common, kind, value, contact_id: contactId })
+      .execute()
+  }
+}
