@@ -20,6 +20,7 @@ export const messageContact = z
     name: z.string().nullable().describe('The name that the person chose.'),
   })
   .meta({ id: 'MessageContact', description: 'The customer of a message, with all known addresses.' })
+export type MessageContact = z.infer<typeof messageContact>
 
 /** A message as the API shows it, in either direction. */
 export const messageResource = z

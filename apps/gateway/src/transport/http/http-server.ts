@@ -21,6 +21,7 @@ import { logRequests } from './request-log.ts'
 import { alertRoutes } from './routes/alerts.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
 import { companyRoutes } from './routes/company.ts'
+import { contactRoutes } from './routes/contacts.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
@@ -103,6 +104,7 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     sessionRoutes(server, services)
     sessionLinkingRoutes(server, services)
     messageRoutes(server, services)
+    contactRoutes(server, services)
     eventRoutes(server, services)
     alertRoutes(server, services)
   })

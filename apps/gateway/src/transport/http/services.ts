@@ -12,6 +12,7 @@ import type {
   LinkingCode,
   LinkSession,
   List,
+  MessageContact,
   MessageResource,
   OutgoingContent,
   Session,
@@ -78,6 +79,7 @@ interface AcceptMessage {
 interface MessageReader {
   get(companyId: string, messageId: string): Promise<MessageResource>
   list(companyId: string, query: MessageListQuery): Promise<List<MessageResource>>
+  contact(companyId: string, contactId: string): Promise<MessageContact>
 }
 
 interface MessageListQuery {
