@@ -13,10 +13,14 @@ import { until } from '../support/until.ts'
 import { MemorySessionStore } from './support/memory-session-store.ts'
 import { TestSession } from './support/test-session.ts'
 
-const libsignalSources = join(
-  dirname(createRequire(fileURLToPath(import.meta.resolve('baileys'))).resolve('libsignal')),
-  'src',
-)
+const requireAsBaileys = createRequire(fileURLToPath(import.meta.resolve('baileys')))
+const libsignalSources = join(dirname(requireAsBaileys.resolve('libsignal')), 'src')
+const { curve }: { curve: Libsignal } = requireAsBaileys('libsignal')
+
+interface Libsignal {
+  calculateSignature(privateKey: Uint8Array, message: Uint8Array): Uint8Array
+  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
+}
 
 describe('signatures', () => {
   test('are checked: a right one passes, a wrong one and a malformed one do not', () => {
@@ -30,6 +34,17 @@ describe('signatures', () => {
     expect(Curve.verify(pair.public, message, new Uint8Array(64))).toBe(false)
     expect(Curve.verify(pair.public, message, new Uint8Array(3))).toBe(false)
     expect(Curve.verify(new Uint8Array(5), message, signature)).toBe(false)
+  })
+
+  test('are made as libsignal makes and checks them', () => {
+    createBaileysProvider()
+    const pair = Curve.generateKeyPair()
+    const message = Buffer.from('message')
+    const theirs = generateSignalPubKey(pair.public)
+    const signature = Curve.sign(pair.private, message)
+    expect(curve.verifySignature(theirs, message, signature)).toBe(true)
+    expect(curve.verifySignature(theirs, Buffer.from('another'), signature)).toBe(false)
+    expect(Curve.verify(pair.public, message, curve.calculateSignature(pair.private, message))).toBe(true)
   })
 
   test('a server that another root key vouches for is not talked to', async () => {
