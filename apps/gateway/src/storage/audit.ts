@@ -9,8 +9,8 @@ export interface AuditEntry {
   /** Who: an API key's id, or null for the command line. */
   apiKeyId: string | null
   action: AuditAction
-  /** The thing that was changed. */
-  subjectId: string
+  /** The thing that was changed; undefined for the platform as a whole. */
+  subjectId?: string
   detail?: Record<string, string | readonly string[]>
 }
 
@@ -40,7 +40,7 @@ export async function appendAudit(db: Kysely<Schema>, entry: AuditEntry): Promis
       company_id: entry.companyId,
       api_key_id: entry.apiKeyId,
       action: entry.action,
-      subject_id: entry.subjectId,
+      subject_id: entry.subjectId ?? null,
       detail: storableJson(entry.detail ?? {}),
     })
     .execute()

@@ -291,7 +291,7 @@ interface BulkOperationTable {
   failed: Generated<number>
   failures: ColumnType<BulkFailure[], string | undefined, string>
   created_at: MomentOfCreation
-  next_step_at: ColumnType<Date, Date | undefined, Date>
+  stepped_at: ColumnType<Date, Date | undefined, Date>
   finished_at: Moment | null
 }
 

@@ -48,7 +48,7 @@ create table bulk_operation (
   failed integer not null default 0,
   failures jsonb not null default '[]'::jsonb,
   created_at timestamp with time zone not null default now(),
-  next_step_at timestamp with time zone not null default now(),
+  stepped_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
   constraint bulk_operation_action_check CHECK ((action = ANY (ARRAY['start'::text, 'pause'::text, 'restart'::text, 'logout'::text, 'delete'::text]))),
   constraint bulk_operation_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
@@ -347,7 +347,7 @@ CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
 CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
 CREATE INDEX bulk_operation_age ON public.bulk_operation USING btree (created_at);
 CREATE INDEX bulk_operation_company ON public.bulk_operation USING btree (company_id);
-CREATE INDEX bulk_operation_open ON public.bulk_operation USING btree (next_step_at) WHERE (finished_at IS NULL);
+CREATE INDEX bulk_operation_open ON public.bulk_operation USING btree (stepped_at) WHERE (finished_at IS NULL);
 CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
 CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
@@ -360,7 +360,7 @@ CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphe
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX message_pending ON public.message USING btree (id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
+CREATE INDEX message_pending ON public.message USING btree (session_id, id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);

@@ -16,11 +16,11 @@ create table bulk_operation (
   -- The first of those that failed, each with an error's code.
   failures jsonb not null default '[]',
   created_at timestamptz not null default now(),
-  -- When the next step may be taken: the steps are paced across all processes.
-  next_step_at timestamptz not null default now(),
+  -- When the last step was taken: the operation that has waited longest comes next.
+  stepped_at timestamptz not null default now(),
   finished_at timestamptz
 );
-create index bulk_operation_open on bulk_operation (next_step_at) where finished_at is null;
+create index bulk_operation_open on bulk_operation (stepped_at) where finished_at is null;
 create index bulk_operation_company on bulk_operation (company_id);
 create index bulk_operation_age on bulk_operation (created_at);
 

@@ -20,12 +20,14 @@ import { answerClientError, answerProblems, sendProblem } from './problems.ts'
 import { logRequests } from './request-log.ts'
 import { alertRoutes } from './routes/alerts.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
+import { bulkOperationRoutes } from './routes/bulk-operations.ts'
 import { companyRoutes } from './routes/company.ts'
 import { contactRoutes } from './routes/contacts.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { platformCompanyRoutes } from './routes/platform-companies.ts'
+import { platformSettingsRoutes } from './routes/platform-settings.ts'
 import { sessionLinkingRoutes } from './routes/session-linking.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { addSecurityHeaders } from './security-headers.ts'
@@ -103,6 +105,8 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     apiKeyRoutes(server, services)
     sessionRoutes(server, services)
     sessionLinkingRoutes(server, services)
+    bulkOperationRoutes(server, services)
+    platformSettingsRoutes(server, services)
     messageRoutes(server, services)
     contactRoutes(server, services)
     eventRoutes(server, services)

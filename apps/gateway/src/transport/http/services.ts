@@ -3,10 +3,13 @@ import type {
   Alert,
   AlertQuery,
   ApiKey,
+  BulkOperation,
   Company,
   CreateApiKey,
+  CreateBulkOperation,
   CreateCompany,
   CreatedApiKey,
+  CreatePlatformBulkOperation,
   CreateSession,
   EventList,
   LinkingCode,
@@ -15,9 +18,11 @@ import type {
   MessageContact,
   MessageResource,
   OutgoingContent,
+  PlatformSettings as PlatformSettingsResource,
   Session,
   SessionDetails,
   UpdateCompany,
+  UpdatePlatformSettings,
   UpdateSession,
 } from '@frontdesk/api-contract'
 import type { Actor } from '#src/services/security/actor.ts'
@@ -28,6 +33,8 @@ export interface HttpServices {
   apiKeys: Authenticator & ApiKeyRegistry
   companies: CompanyRegistry
   sessions: SessionRegistry
+  bulkOperations: BulkOperations
+  platformSettings: PlatformSettings
   outbox: Outbox
   messages: MessageReader
   events: EventFeed
@@ -61,6 +68,18 @@ export interface SessionRegistry {
   link(companyId: string, sessionId: string, how: LinkSession, actor: Actor): Promise<Session>
   /** Throws `session_not_linking` when there is no code now. */
   linkingCode(companyId: string, sessionId: string): Promise<LinkingCode>
+}
+
+interface BulkOperations {
+  begin(companyId: string, input: CreateBulkOperation, actor: Actor): Promise<BulkOperation>
+  beginForPlatform(input: CreatePlatformBulkOperation, actor: Actor): Promise<BulkOperation>
+  get(companyId: string, id: string): Promise<BulkOperation>
+  getOfPlatform(id: string): Promise<BulkOperation>
+}
+
+interface PlatformSettings {
+  get(): Promise<PlatformSettingsResource>
+  update(change: UpdatePlatformSettings, actor: Actor): Promise<PlatformSettingsResource>
 }
 
 interface Outbox {

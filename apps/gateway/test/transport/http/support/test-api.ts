@@ -7,6 +7,8 @@ import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { BulkOperations } from '#src/services/sessions/bulk-operations.ts'
+import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
 import { createHttpServer } from '#src/transport/http/http-server.ts'
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
@@ -64,14 +66,18 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
   const database = await createTestDatabase()
   const changedSessions: string[] = []
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
+  const whatOwnersDo = {
+    linkingAttemptsPerHour: LINKING_ATTEMPTS_PER_HOUR,
+    onChanged: (sessionId: string) => void changedSessions.push(sessionId),
+  }
   const sessions = new Sessions({
     ...{ database: database.database, keyRing: database.keyRing, urlGuard },
-    linkingAttemptsPerHour: LINKING_ATTEMPTS_PER_HOUR,
-    onChanged: (sessionId) => changedSessions.push(sessionId),
+    ...whatOwnersDo,
   })
   const apiKeys = new ApiKeys(database.database)
   const lines: string[] = []
   const log = createLog({ level: 'trace', to: { write: (line) => lines.push(line) } })
+  const bulkOperations = new BulkOperations({ database: database.database, log, ...whatOwnersDo })
   const health: Record<string, boolean> = { database: true }
   const alerts = new Alerts({ database: database.database, log })
   const intake = new MessageIntake({
@@ -84,6 +90,8 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       apiKeys,
       companies: new Companies({ database: database.database, keyRing: database.keyRing }),
       sessions,
+      bulkOperations,
+      platformSettings: new PlatformSettings({ database: database.database, bulkOperations }),
       outbox: intake,
       messages: new MessageReader(database.database),
       events: new EventFeed(database.database),
@@ -133,6 +141,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await server.close()
+      await bulkOperations[Symbol.asyncDispose]()
       await urlGuard[Symbol.asyncDispose]()
       await alerts[Symbol.asyncDispose]()
       await intake[Symbol.asyncDispose]()
