@@ -24,7 +24,14 @@ test.each([
   ['fault', '{"kind":"earthquake"}', 'kind: Invalid'],
   ['fault', '{"kind":"stream_error","code":"999"}', 'code: Invalid option'],
   ['fault', '{"kind":"delay_acks","count":1}', 'delayMs'],
+  ['fault', '{"kind":"refuse_logins","isOn":true}', 'reason: Invalid option'],
+  ['fault', '{"kind":"refuse_logins","isOn":true,"reason":"200"}', 'reason: Invalid option'],
+  ['fault', '{"kind":"refuse_linking","isOn":true}', 'phone: Invalid input'],
+  ['fault', '{"kind":"refuse_messages","count":1,"error":"500"}', 'error: Invalid option'],
   ['configure', '{"receipts":"maybe"}', 'receipts: Invalid option'],
+  ['configure', '{"qrValidityMs":{"first":0,"later":1}}', 'qrValidityMs.first'],
+  ['enterPairingCode', `{"phone":"${SALON}","code":"ABCD"}`, 'eight letters and digits'],
+  ['enterPairingCode', `{"phone":"${SALON}","code":"ABCD-EFGH"}`, 'No companion waits'],
   ['provision', '[{"phone":"491700000001"}]', '0.noiseKey: Invalid input'],
   ['scanQr', `{"phone":"${SALON}","qr":"hello"}`, 'This is no QR code of WhatsApp'],
   ['scanQr', `{"phone":"${SALON}","qr":"2@x,YQ==,YQ==,YQ==,1"}`, 'unknown or has expired'],
@@ -48,6 +55,19 @@ test('keys of the wrong length are refused', async () => {
   const refusal = connectEmulator(emulator.pageUrl).provision([companion])
 
   await expect(refusal).rejects.toThrow('identityKey must be 32 bytes as base64.')
+})
+
+test('what was counted can be asked for from elsewhere', async () => {
+  await using emulator = await startEmulator()
+  using _salon = await linkBaileys(emulator, SALON)
+  const control = connectEmulator(emulator.pageUrl)
+
+  await control.resetStats()
+
+  expect(await control.companionStats({ phone: ANNA })).toEqual([])
+  const [stats] = await control.companionStats()
+  expect(stats).toMatchObject({ phone: SALON, logins: 0, disconnectedMs: 0, refusedMs: 0 })
+  expect(stats?.connectedMs).toBeGreaterThan(0)
 })
 
 test('only POST calls a method, only GET reads the page', async () => {

@@ -43,6 +43,16 @@ test('a wrong code is refused, links nothing, and the right one still works', as
   expect(await client.closed()).toBe(515)
 })
 
+test('after a wrong code the QR code that Baileys shows links nothing any more', async () => {
+  await using emulator = await startEmulator()
+  using client = new BaileysClient(emulator)
+  await client.pairingCode(SALON)
+  await expect(emulator.enterPairingCode({ phone: SALON, code: 'WRNG-1234' })).rejects.toThrow('not the code')
+
+  await expect(emulator.scanQr({ phone: SALON, qr: await client.qr() })).rejects.toThrow('The companion refused')
+  expect(client.store.creds.registered).toBe(true)
+})
+
 test('a code is refused for another number, and so is what is no code', async () => {
   await using emulator = await startEmulator()
   using client = new BaileysClient(emulator)

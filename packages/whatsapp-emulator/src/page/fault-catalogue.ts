@@ -1,4 +1,4 @@
-import type { Fault } from '../control/control.ts'
+import type { Fault, LoginFailure, StreamErrorCode } from '../control/control.ts'
 
 /** A fault as the page offers it. */
 export interface FaultOffer {
@@ -61,6 +61,29 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
       streamError('515', 'Restart required: the companion should come back at once.'),
       streamError('440', 'Replaced: another connection has taken over this device.'),
       streamError('401', 'Logged out: the device is unlinked and must be scanned again.'),
+      streamError('403', 'Banned or locked: the companion should stop and say so.'),
+      streamError('405', 'Outdated: the companion needs a newer version.'),
+      streamError('408', 'Timed out: the companion should simply come back.'),
+      streamError('411', 'No multi-device: the companion must be linked anew.'),
+      streamError('500', 'Bad session: the server did not like what it was sent.'),
+    ],
+  },
+  {
+    title: 'Refuse logins',
+    needs: 'linked_device',
+    isCounted: false,
+    isOpen: false,
+    offers: [
+      refusedLogins('401', 'Logged out'),
+      refusedLogins('402', 'Banned for an hour'),
+      refusedLogins('403', 'Banned or locked'),
+      refusedLogins('405', 'Outdated'),
+      refusedLogins('503', 'Unavailable'),
+      {
+        label: 'Accept logins',
+        explanation: 'Logins of this number’s companions work again.',
+        build: ({ phone }) => ({ kind: 'refuse_logins', phone, isOn: false }),
+      },
     ],
   },
   {
@@ -78,6 +101,21 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
         label: 'Delay acks',
         explanation: `The server confirms the companion’s messages ${DELAY_MS / 1000} seconds late.`,
         build: ({ phone, count }) => ({ kind: 'delay_acks', phone, count, delayMs: DELAY_MS }),
+      },
+      {
+        label: 'Refuse as too many',
+        explanation: 'The server does not take the companion’s messages: it sends too many (429).',
+        build: ({ phone, count }) => ({ kind: 'refuse_messages', phone, count, error: '429' }),
+      },
+      {
+        label: 'Refuse as restricted',
+        explanation: 'The server does not take the companion’s messages: the account is restricted (463).',
+        build: ({ phone, count }) => ({ kind: 'refuse_messages', phone, count, error: '463' }),
+      },
+      {
+        label: 'Keep content back',
+        explanation: 'Messages reach the companion without their content; it has to ask its phone for it.',
+        build: ({ phone, count }) => ({ kind: 'unavailable_messages', phone, count }),
       },
       {
         label: 'Duplicate',
@@ -107,6 +145,26 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
         explanation: 'Whoever asks for this number is told that it has no devices, so nothing can be sent to it.',
         build: ({ phone }) => ({ kind: 'no_devices', phone }),
       },
+      {
+        label: 'Devices back',
+        explanation: 'This number has its devices again.',
+        build: ({ phone }) => ({ kind: 'no_devices', phone, isOn: false }),
+      },
+      {
+        label: 'Throttle linking',
+        explanation: 'Too many attempts: this number can link no device for now.',
+        build: ({ phone }) => ({ kind: 'refuse_linking', phone, isOn: true }),
+      },
+      {
+        label: 'Block linking',
+        explanation: 'WhatsApp has restricted this account: it can link no device.',
+        build: ({ phone }) => ({ kind: 'refuse_linking', phone, isOn: true, how: 'blocked' }),
+      },
+      {
+        label: 'Allow linking',
+        explanation: 'This number can link devices again.',
+        build: ({ phone }) => ({ kind: 'refuse_linking', phone, isOn: false }),
+      },
     ],
   },
   {
@@ -129,6 +187,14 @@ export const FAULT_CATALOGUE: readonly FaultGroup[] = [
   },
 ]
 
-function streamError(code: Extract<Fault, { kind: 'stream_error' }>['code'], explanation: string): FaultOffer {
+function refusedLogins(reason: LoginFailure, explanation: string): FaultOffer {
+  return {
+    label: `Login ${reason}`,
+    explanation: `${explanation}: every login fails with ${reason} from now on.`,
+    build: ({ phone }) => ({ kind: 'refuse_logins', phone, isOn: true, reason }),
+  }
+}
+
+function streamError(code: StreamErrorCode, explanation: string): FaultOffer {
   return { label: code, explanation, build: ({ phone }) => ({ kind: 'stream_error', phone, code }) }
 }
