@@ -50,7 +50,9 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     worker,
     async asCompany(companyId, work) {
       if (!UUID.test(companyId)) throw new TypeError('a company id must be a UUID')
-      const scope = { ...serverSettings('frontdesk_api'), 'frontdesk.company': companyId }
+      // Without a pooler the connection has the other settings already.
+      const settings = server.isPooled ? serverSettings('frontdesk_api') : { role: 'frontdesk_api' }
+      const scope = { ...settings, 'frontdesk.company': companyId }
       const scoped = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: scopedPool(pool, scope) }) })
       return await scoped.transaction().execute(work)
     },

@@ -1,4 +1,12 @@
-import { type ClientBase, type Connection, Query, type QueryConfig, type QueryResult, type QueryResultRow } from 'pg'
+import {
+  type ClientBase,
+  type Connection,
+  escapeLiteral,
+  Query,
+  type QueryConfig,
+  type QueryResult,
+  type QueryResultRow,
+} from 'pg'
 
 /** The server's settings under which a statement runs, `role` among them. Names are ours; values may be anybody's. */
 export type Scope = Readonly<Record<string, string>>
@@ -17,6 +25,8 @@ export async function queryInScope<Row extends QueryResultRow>(
 ): Promise<QueryResult<Row>> {
   const { text, values } = statement
   if (isInTransaction(client)) return await client.query<Row>({ text, values })
+  // The same for less: neither planned nor answered with a row.
+  if (text === 'begin') return lastOf(await client.query<Row>(`begin; ${setLocal(scope)}`))
   return await new Promise((resolve, reject) => {
     // Extended protocol, since only its statements can be put behind others into one transaction.
     const query = new Query<Row>({ text, values, queryMode: 'extended' } as QueryConfig, (error, results) => {
@@ -41,6 +51,11 @@ const isInTransaction = (client: ClientBase): boolean => {
   const status = client.getTransactionStatus()
   return status === 'T' || status === 'E'
 }
+
+const setLocal = (scope: Scope): string =>
+  Object.entries(scope)
+    .map(([name, value]) => `set local ${name} to ${escapeLiteral(value)}`)
+    .join('; ')
 
 /** No `sync` follows: so the server takes this and what comes next as one transaction. */
 function setScope(connection: Connection, scope: Scope): void {
