@@ -86,7 +86,7 @@ test('an acknowledgement that is lost: the message goes again under the same id 
 
 test.each([
   ['recipient_unreachable', undefined, { status: 'failed', code: 'recipient_unreachable' }],
-  ['rejected', '463', { status: 'failed', code: 'rejected_by_whatsapp', whatsappCode: '463' }],
+  ['rejected', '479', { status: 'failed', code: 'rejected_by_whatsapp', whatsappCode: '479' }],
 ] as const)('%s is final: the message fails with an event, and the chat goes on', async (stage, code, data) => {
   goOnline(connection().next(failAt(stage, code)))
   const { id } = await accept('one')
@@ -108,6 +108,23 @@ test('too many attempts without an acknowledgement: given up, with an event', as
   await until(async () => (await statuses()).join() === 'failed')
   const events = await readEvents(database, companyId)
   expect(events.at(-1)).toMatchObject({ subject_id: id, data: { status: 'failed', code: 'gave_up' } })
+})
+
+test('a pace that WhatsApp does not want costs no attempt; the chat waits for longer, others go on', async () => {
+  const { id } = await accept('one')
+  await database.worker.updateTable('message').set({ attempts: 9 }).where('id', '=', id).execute()
+  const scripted = goOnline(connection().next(failAt('throttled', '429')))
+  const deferred = () =>
+    database.worker.selectFrom('message').select(['attempts', 'status', 'next_attempt_at']).where('id', '=', id)
+  const row = await until(async () => {
+    const found = await deferred().executeTakeFirstOrThrow()
+    return found.next_attempt_at === null ? undefined : found
+  })
+  expect(row).toMatchObject({ attempts: 9, status: 'queued' })
+  expect(row.next_attempt_at?.getTime()).toBeGreaterThan(Date.now() + 20_000)
+  await accept('elsewhere', await createContact(database, companyId))
+  await until(() => scripted.sends.length === 2)
+  expect(texts(scripted)).toEqual(['one', 'elsewhere'])
 })
 
 test('a message that is a day old when it could be sent is given up, not sent', async () => {
