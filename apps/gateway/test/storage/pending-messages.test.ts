@@ -7,16 +7,19 @@ import { createContactBook } from '#src/storage/contacts.ts'
 import { maintain } from '#src/storage/retention.ts'
 import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { startFaultyProxy } from './faulty-proxy.ts'
 import { openTestSession, randomPhone, type SessionFixture } from './session-fixture.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
+
+const log = pino({ level: 'silent' })
 
 let testDatabase: TestDatabase
 let writer: Writer
 let session: SessionFixture
 beforeAll(async () => {
   testDatabase = await createTestDatabase()
-  writer = await startWriter({ database: testDatabase.database, log: pino({ level: 'silent' }) })
+  writer = await startWriter({ database: testDatabase.database, log })
 })
 beforeEach(async () => {
   session = await openTestSession(testDatabase, writer)
@@ -86,6 +89,24 @@ test('pending and resolved in one commit is one message that was received', asyn
   await session.store.committed(session.store.published)
   expect(await rows()).toMatchObject([{ id: pending.id, content: message.content, is_answerable: true }])
   expect(await eventTypes()).toEqual([['message.received', pending.id]])
+})
+
+test('a resolution whose commit loses its answer is heard of once, under the id of the row', async () => {
+  const { database } = testDatabase
+  await using proxy = await startFaultyProxy(database.url)
+  await using behindProxy = await startWriter({ database: { ...database, url: proxy.url }, log })
+  session = await openTestSession(testDatabase, behindProxy)
+  const message = session.message('once')
+  const pending = pendingCopy(message)
+  await publish(pending)
+  proxy.loseAnswerTo('frontdesk_flush')
+  await publish(message)
+  expect(proxy.lost).toBe(1)
+  expect(session.news.flatMap(({ messages }) => messages).map(({ id, content }) => [id, content.kind])).toEqual([
+    [pending.id, 'pending'],
+    [pending.id, 'text'],
+  ])
+  expect(await eventTypes()).toHaveLength(2)
 })
 
 test('one that fails for the last time says so once, and can still come', async () => {
