@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { firstIdAt } from '#src/model/ids.ts'
 import type { Database } from './database.ts'
+import { UPTIME_RETENTION_DAYS } from './session-uptime.ts'
 import { SENT_RETENTION_DAYS } from './writer/stored-session.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -9,6 +10,14 @@ const EVENT_RETENTION_DAYS = 7
 const CIPHERTEXT_RETENTION_DAYS = 14
 /** Neither a sender nor the phone gives out again what is older. */
 const PENDING_DAYS = 14
+/** A logout that was a mistake is noticed in so long. */
+const RETIRED_KEY_DAYS = 7
+const COMMAND_DAYS = 1
+/** Only the last hour counts. */
+const LINKING_ATTEMPT_DAYS = 1
+const BULK_OPERATION_DAYS = 7
+/** A deleted session's messages are kept for so long. */
+const DELETED_SESSION_DAYS = 30
 /** Partitions are there before their day, also when nothing has run for a while. */
 const PARTITION_DAYS_AHEAD = 3
 /** Short transactions: nobody waits long for a lock. */
@@ -23,6 +32,12 @@ export interface MaintenanceResult {
   ciphertextHashesCleared: number
   sentPlaintextsDeleted: number
   pendingGivenUp: number
+  retiredKeysDeleted: number
+  uptimeDaysDeleted: number
+  commandsDeleted: number
+  linkingAttemptsDeleted: number
+  bulkOperationsDeleted: number
+  sessionsRemoved: number
 }
 
 /**
@@ -78,7 +93,46 @@ export async function maintain(
           jsonb_build_object('contactId', contact_id, 'direction', direction)
         from given_up`.execute(database.worker),
     ),
+    retiredKeysDeleted: await repeat(() =>
+      sql`delete from retired_signal_key where ctid = any (array(
+          select ctid from retired_signal_key where retired_at < ${daysAfter(now, -RETIRED_KEY_DAYS)}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    uptimeDaysDeleted: await repeat(() =>
+      sql`delete from session_uptime where ctid = any (array(
+          select ctid from session_uptime where day < ${dayOf(daysAfter(now, -UPTIME_RETENTION_DAYS))}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    commandsDeleted: await repeat(() =>
+      sql`delete from session_command where ctid = any (array(
+          select ctid from session_command where created_at < ${daysAfter(now, -COMMAND_DAYS)}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    linkingAttemptsDeleted: await repeat(() =>
+      sql`delete from linking_attempt where ctid = any (array(
+          select ctid from linking_attempt where created_at < ${daysAfter(now, -LINKING_ATTEMPT_DAYS)}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    bulkOperationsDeleted: await repeat(() =>
+      sql`delete from bulk_operation where ctid = any (array(
+          select ctid from bulk_operation where finished_at < ${daysAfter(now, -BULK_OPERATION_DAYS)}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    ),
+    sessionsRemoved: await removeDeletedSessions(database, daysAfter(now, -DELETED_SESSION_DAYS)),
   }
+}
+
+/** With their messages, which go first and in parts: a session can have many. */
+async function removeDeletedSessions({ worker }: Database, deletedBefore: Date): Promise<number> {
+  const sessions = await worker.selectFrom('session').select('id').where('deleted_at', '<', deletedBefore).execute()
+  for (const { id } of sessions) {
+    await repeat(() =>
+      sql`delete from message where ctid = any (array(
+          select ctid from message where session_id = ${id} limit ${ROWS_AT_ONCE}))`.execute(worker),
+    )
+    await worker.deleteFrom('session').where('id', '=', id).execute()
+  }
+  return sessions.length
 }
 
 async function repeat(step: () => Promise<{ numAffectedRows?: bigint }>): Promise<number> {

@@ -2,24 +2,30 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import type { ErrorCode } from '#src/model/errors.ts'
 import type { Schema } from './schema-types.ts'
 
-export type SessionCommandRow = Selectable<Schema['session_command']>
-
-/** A command that nobody has taken up for so long is answered by whoever finds it: its session has no owner. */
+/** Nobody waits any longer for what has not been done in so long: its session had no owner. */
 const OVERDUE_SECONDS = 60
 
-/** What the session's owner is asked to do and has not done yet, oldest first; without what nobody waits for any more. */
+/** What the session's owner is asked to do and has not done yet. */
+export interface WaitingCommand extends Pick<Selectable<Schema['session_command']>, 'id' | 'kind'> {
+  isOverdue: boolean
+}
+
+/** Oldest first. */
 export const readWaitingCommands = (
   companyId: string,
   db: Kysely<Schema>,
   sessionId: string,
-): Promise<SessionCommandRow[]> =>
+): Promise<WaitingCommand[]> =>
   db
     .selectFrom('session_command')
-    .selectAll()
+    .select([
+      'id',
+      'kind',
+      sql<boolean>`created_at < now() - make_interval(secs => ${OVERDUE_SECONDS})`.as('isOverdue'),
+    ])
     .where('company_id', '=', companyId)
     .where('session_id', '=', sessionId)
     .where('state', '=', 'waiting')
-    .where('created_at', '>', sql<Date>`now() - make_interval(secs => ${OVERDUE_SECONDS})`)
     .orderBy('id')
     .execute()
 
@@ -37,11 +43,4 @@ export async function answerCommand(
     .where('id', '=', commandId)
     .where('state', '=', 'waiting')
     .execute()
-}
-
-/** Answers overdue commands of all sessions with `unavailable`. */
-export async function answerOverdueCommands(db: Kysely<Schema>): Promise<void> {
-  await sql`
-    update session_command set state = 'failed', error_code = 'unavailable', done_at = now()
-    where state = 'waiting' and created_at <= now() - make_interval(secs => ${OVERDUE_SECONDS})`.execute(db)
 }

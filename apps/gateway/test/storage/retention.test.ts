@@ -123,3 +123,83 @@ test('ciphertexts are forgotten after two weeks, and not a message with them', a
   const journal = await worker().selectFrom('journal').select('ciphertext_hash').execute()
   expect(journal).toEqual([{ ciphertext_hash: Buffer.from('new') }])
 })
+
+test('keys of sessions that were logged out are kept for a week, uptime for a hundred days', async () => {
+  const addKey = (id: string, at: Date) =>
+    worker()
+      .insertInto('retired_signal_key')
+      .values({ session_id: sessionId, kind: 0, id, value: Buffer.from('sealed'), retired_at: at })
+      .execute()
+  const addDay = (at: Date) =>
+    worker()
+      .insertInto('session_uptime')
+      .values({ session_id: sessionId, company_id: companyId, day: at.toISOString().slice(0, 10) })
+      .execute()
+  await addKey('old', daysAgo(8))
+  await addKey('new', daysAgo(6))
+  await addDay(daysAgo(101))
+  await addDay(daysAgo(99))
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ retiredKeysDeleted: 1, uptimeDaysDeleted: 1 })
+  expect(await worker().selectFrom('retired_signal_key').select('id').execute()).toEqual([{ id: 'new' }])
+})
+
+test('a deleted session is removed after thirty days with its messages, while its contacts stay', async () => {
+  const removed = await testDatabase.createSession(companyId)
+  const kept = await testDatabase.createSession(companyId)
+  const addDeleted = async (session: string, deletedAt: Date) => {
+    const contactId = newId()
+    const turnId = newId()
+    await worker().updateTable('session').set({ deleted_at: deletedAt }).where('id', '=', session).execute()
+    await worker().insertInto('contact').values({ id: contactId, company_id: companyId }).execute()
+    const ids = { company_id: companyId, session_id: session, contact_id: contactId }
+    await worker()
+      .insertInto('turn')
+      .values({ id: turnId, ...ids })
+      .execute()
+    await worker()
+      .insertInto('message')
+      .values({
+        ...{ id: newId(), ...ids, turn_id: turnId, whatsapp_id: 'message', direction: 'inbound', origin: 'customer' },
+        ...{ status: 'received', content: JSON.stringify({ kind: 'text', text: 'Hello' }), raw: Buffer.from('raw') },
+      })
+      .execute()
+    return contactId
+  }
+  const contact = await addDeleted(removed, daysAgo(31))
+  await addDeleted(kept, daysAgo(29))
+
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ sessionsRemoved: 1 })
+  const left = async (table: 'message' | 'turn') =>
+    (await worker().selectFrom(table).select('session_id').where('session_id', 'in', [removed, kept]).execute()).map(
+      ({ session_id }) => session_id,
+    )
+  expect(await left('message')).toEqual([kept])
+  expect(await left('turn')).toEqual([kept])
+  expect(await worker().selectFrom('session').select('id').where('id', 'in', [removed, kept]).execute()).toEqual([
+    { id: kept },
+  ])
+  expect(await worker().selectFrom('contact').select('id').where('id', '=', contact).execute()).toHaveLength(1)
+})
+
+test('attempts to link are counted for an hour and kept for a day, operations on many sessions for a week', async () => {
+  const addAttempt = (at: Date) =>
+    worker()
+      .insertInto('linking_attempt')
+      .values({ company_id: companyId, session_id: sessionId, created_at: at })
+      .execute()
+  const addOperation = (finishedAt: Date | null) =>
+    worker()
+      .insertInto('bulk_operation')
+      .values({ id: newId(), action: 'pause', session_ids: [], finished_at: finishedAt })
+      .execute()
+  await addAttempt(daysAgo(2))
+  await addAttempt(daysAgo(0.5))
+  await addOperation(daysAgo(8))
+  await addOperation(daysAgo(6))
+  await addOperation(null)
+  expect(await maintain(testDatabase.database, now)).toMatchObject({
+    linkingAttemptsDeleted: 1,
+    bulkOperationsDeleted: 1,
+  })
+  expect(await worker().selectFrom('bulk_operation').select('id').execute()).toHaveLength(2)
+})

@@ -44,8 +44,9 @@ export class SessionCommands {
     try {
       while (this.#lookAgain) {
         this.#lookAgain = false
-        for (const { id, kind } of await readWaitingCommands(companyId, database.worker, sessionId)) {
-          const errorCode = this.#done.get(id) ?? execute(kind)
+        for (const { id, kind, isOverdue } of await readWaitingCommands(companyId, database.worker, sessionId)) {
+          const known = this.#done.get(id)
+          const errorCode = known !== undefined ? known : isOverdue ? 'unavailable' : execute(kind)
           this.#done.set(id, errorCode)
           await fenced(database, lease, (db) => answerCommand(companyId, db, id, errorCode))
           this.#done.delete(id)

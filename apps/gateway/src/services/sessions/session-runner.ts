@@ -41,8 +41,6 @@ export interface RunnerTools extends ConnectionTools {
 
 /** A connection that stayed up for so long was a good one: the next trouble starts with a short delay again. */
 const STABLE_MS = 60_000
-/** Before the phone is told anything, WhatsApp must have shown that it hears us. */
-const PROBE_TIMEOUT_MS = 5_000
 /** The host takes a session up again so soon after the database has failed. */
 const STORE_FAILED_PAUSE_MS = 1_000
 
@@ -259,11 +257,10 @@ export class SessionRunner {
   /** Has the phone forget this device. The connection ends by it, also when nobody knows whether the phone has heard. */
   async #unlink(connection: ProviderConnection): Promise<void> {
     try {
-      await connection.probe(PROBE_TIMEOUT_MS)
       await connection.logout()
     } catch (err) {
       this.#tools.log.info({ err, sessionId: this.#lease.sessionId }, 'A session could not be unlinked; trying again.')
-      connection.abandon('unresponsive', 'WhatsApp did not take the request to unlink.')
+      connection.abandon('unresponsive', 'WhatsApp has not confirmed the logout.')
     }
   }
 

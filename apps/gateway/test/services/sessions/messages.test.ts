@@ -44,7 +44,7 @@ const send = (text: string) =>
     .get(sessionId)
     ?.send({ whatsappId: newWhatsAppId(), to: { phone: CUSTOMER }, content: { kind: 'text', text } })
 const reconnect = async () => {
-  await host.sessions.stop(companyId, sessionId, ACTOR)
+  await host.sessions.pause(companyId, sessionId, ACTOR)
   await host.inState(companyId, sessionId, 'paused')
   return async () => {
     await host.sessions.start(companyId, sessionId, ACTOR)

@@ -3,16 +3,19 @@ import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { claimLease } from '../../support/claim-lease.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
+import { sessionRows } from './support/session-rows.ts'
 import { ACTOR, TestSessions } from './support/test-sessions.ts'
 
 let emulator: Emulator
 let database: TestDatabase
 let companyId: string
+let rows: ReturnType<typeof sessionRows>
 let phones = 0
 
 beforeAll(async () => {
   emulator = await startEmulator({ behaviour: { sendsHistory: false } })
   database = await createTestDatabase()
+  rows = sessionRows(database)
   companyId = await database.createCompany()
 })
 afterAll(async () => {
@@ -24,25 +27,6 @@ const newPhone = () => {
   phones += 1
   return `49170000${String(phones).padStart(4, '0')}`
 }
-const statesOf = async (sessionId: string) => {
-  const rows = await database.database.worker
-    .selectFrom('event')
-    .select(['data', 'company_id', 'subject_id'])
-    .where('session_id', '=', sessionId)
-    .where('type', '=', 'session.state_changed')
-    .orderBy('id')
-    .execute()
-  return rows.map(({ data }) => [data['state'], data['reason']])
-}
-const keyCount = async (sessionId: string) => {
-  const rows = await database.database.worker
-    .selectFrom('signal_key')
-    .select('id')
-    .where('session_id', '=', sessionId)
-    .execute()
-  return rows.length
-}
-
 describe('linking', () => {
   test('from a new session to one that is online, each state stored with its reason and announced', async () => {
     await using host = await TestSessions.start(database, emulator)
@@ -60,7 +44,7 @@ describe('linking', () => {
     const online = await host.inState(companyId, id, 'online')
     expect(online).toMatchObject({ phone, reason: null, linkedAt: expect.any(String) })
     await expect(host.sessions.linkingCode(companyId, id)).rejects.toMatchObject({ code: 'session_not_linking' })
-    expect(await statesOf(id)).toEqual([
+    expect(await rows.statesOf(id)).toEqual([
       ['connecting', null],
       ['linking', 'qr'],
       ['connecting', 'linked'],
@@ -77,7 +61,7 @@ describe('linking', () => {
     await host.inState(companyId, id, 'linking')
     const session = await host.inState(companyId, id, 'created')
     expect(session).toMatchObject({ reason: 'linking_expired', linkedAt: null })
-    expect(await keyCount(id)).toBe(0)
+    expect(await rows.keyCount(id)).toBe(0)
     await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
   })
@@ -123,7 +107,7 @@ describe('staying connected', () => {
     await until(() => host.listener.callsOf(id).at(-1) === 'released')
     await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'online')
-    expect((await statesOf(id)).filter(([state]) => state === 'linking')).toHaveLength(1)
+    expect((await rows.statesOf(id)).filter(([state]) => state === 'linking')).toHaveLength(1)
   })
 
   test('starting twice opens one connection', async () => {
@@ -158,7 +142,7 @@ describe('staying connected', () => {
     await emulator.fault({ kind: 'stream_error', code, phone })
     await until(() => host.listener.callsOf(id).filter((call) => call === 'online').length === 2)
     await host.inState(companyId, id, 'online')
-    expect((await statesOf(id)).at(-2)?.[0]).toBe('reconnecting')
+    expect((await rows.statesOf(id)).at(-2)?.[0]).toBe('reconnecting')
   })
 
   test('another connection in its place is a conflict: it does not fight for the number', async () => {
@@ -177,10 +161,10 @@ describe('staying connected', () => {
     await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
-    expect(await keyCount(id)).toBeGreaterThan(0)
+    expect(await rows.keyCount(id)).toBeGreaterThan(0)
     await emulator.unlink({ phone })
     expect(await host.inState(companyId, id, 'logged_out')).toMatchObject({ reason: 'logged_out', linkedAt: null })
-    expect(await keyCount(id)).toBe(0)
+    expect(await rows.keyCount(id)).toBe(0)
     await until(() => host.listener.callsOf(id).at(-1) === 'released')
     await host.sessions.start(companyId, id, ACTOR)
     await host.inState(companyId, id, 'linking')
@@ -192,18 +176,18 @@ describe('staying connected', () => {
     await using host = await TestSessions.start(database, emulator)
     const phone = newPhone()
     const id = await host.link(companyId, emulator, phone)
-    const states = await statesOf(id)
+    const states = await rows.statesOf(id)
     await claimLease(database.database, crypto.randomUUID(), id)
     const { id: messageId } = await emulator.sendText({ from: '4917188880001', to: phone, text: 'for the next owner' })
     await until(() => host.listener.callsOf(id).at(-1) === 'released')
-    expect(await statesOf(id)).toEqual(states)
-    const rows = await database.database.worker
+    expect(await rows.statesOf(id)).toEqual(states)
+    const stored = await database.database.worker
       .selectFrom('message')
       .select('id')
       .where('session_id', '=', id)
       .where('whatsapp_id', '=', messageId)
       .execute()
-    expect(rows).toEqual([])
+    expect(stored).toEqual([])
     expect(await emulator.pending()).toBeGreaterThan(0)
   })
 })
