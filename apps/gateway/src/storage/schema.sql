@@ -368,11 +368,13 @@ CREATE INDEX retired_signal_key_age ON public.retired_signal_key USING btree (re
 CREATE INDEX sent_plaintext_age ON public.sent_plaintext USING brin (created_at);
 CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
 CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
+CREATE INDEX session_deleted ON public.session USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX session_desired ON public.session USING btree (desired, id) WHERE (deleted_at IS NULL);
 CREATE INDEX session_lease_node ON public.session_lease USING btree (node_id, node_incarnation);
 CREATE UNIQUE INDEX session_name ON public.session USING btree (company_id, name) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((linked_at IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
+CREATE INDEX turn_session ON public.turn USING btree (session_id);
 
 CREATE OR REPLACE FUNCTION public.create_event_partitions(first_day date, last_day date)
  RETURNS integer

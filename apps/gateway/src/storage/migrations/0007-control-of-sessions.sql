@@ -30,3 +30,7 @@ create policy company on bulk_operation for all to frontdesk_api
   using (company_id = current_company()) with check (company_id = current_company());
 grant select, insert, update, delete on bulk_operation to frontdesk_worker;
 grant select, insert on bulk_operation to frontdesk_api;
+
+-- Removing a session that was deleted long ago.
+create index session_deleted on session (deleted_at) where deleted_at is not null;
+create index turn_session on turn (session_id);
