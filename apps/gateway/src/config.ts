@@ -11,6 +11,8 @@ export interface Config {
   /** Absolute path. */
   dataDirectory: string
   logLevel: LogLevel
+  /** Processes that own the sessions; 0: this one does. */
+  sessionHosts: number
   emulator: { url: string; rootKey: string } | undefined
   /** Hosts that a company's URL may name although they are private, in lower case. */
   allowedHosts: readonly string[]
@@ -136,6 +138,7 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
     },
     dataDirectory,
     logLevel: required(values.logLevel),
+    sessionHosts: required(values.sessionHosts),
     emulator,
     allowedHosts: values.allowedHosts ?? [],
     batching: { quietMs: required(values.batchQuietMs), maxMs: required(values.batchMaxMs) },

@@ -114,6 +114,14 @@ export const settings = {
     default: 'info',
     about: 'How much is logged to the standard error: fatal, error, warn, info, debug, trace or silent.',
   }),
+  sessionHosts: setting({
+    name: 'FRONTDESK_SESSION_HOSTS',
+    flag: '--session-hosts <number>',
+    schema: wholeNumber(0, 64),
+    default: '0',
+    about:
+      'Processes that own the sessions, beside the one that serves the API: when one dies, the others take its sessions over until it is back. 0 runs everything in one process.',
+  }),
   maxBodyBytes: setting({
     name: 'FRONTDESK_MAX_BODY_BYTES',
     schema: wholeNumber(1024, 100 * 1024 * 1024),

@@ -1,6 +1,8 @@
+import { fork } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import type { Config } from '#src/config.ts'
-import type { Logger } from '#src/log.ts'
+import { createLog, type LogFormat, type Logger } from '#src/log.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import { Alerts } from '#src/services/alerts/alerts.ts'
@@ -12,19 +14,32 @@ import { MessageReader } from '#src/services/messages/message-reader.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
-import { loadMasterKey } from '#src/services/security/master-key.ts'
-import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { loadMasterKey, readKeyFile } from '#src/services/security/master-key.ts'
+import { createOutgoingUrlGuard, type OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { startKeyRefresh } from '#src/services/security/start-key-refresh.ts'
 import { ActivityRecorder } from '#src/services/sessions/activity-recorder.ts'
+import { BulkOperations } from '#src/services/sessions/bulk-operations.ts'
 import { HealthMonitor } from '#src/services/sessions/health-monitor.ts'
+import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
+import { Membership } from '#src/services/supervisor/membership.ts'
+import { Supervisor } from '#src/services/supervisor/supervisor.ts'
+import { connectToSupervisor } from '#src/services/supervisor/supervisor-link.ts'
 import { type Database, openDatabase } from '#src/storage/database.ts'
 import { startEmbeddedPostgres } from '#src/storage/embedded/embedded-postgres.ts'
-import { openKeyRing } from '#src/storage/key-ring.ts'
+import { type KeyRing, openKeyRing } from '#src/storage/key-ring.ts'
 import { migrate } from '#src/storage/migrate.ts'
+import { takeNodeSlot } from '#src/storage/node-slot.ts'
+import type { NodeLife } from '#src/storage/nodes.ts'
 import { isClaimed } from '#src/storage/platform.ts'
+import { openWakeUps, type WakeUps } from '#src/storage/wake-ups.ts'
 import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
 import { createHttpServer, type HttpServer } from '#src/transport/http/http-server.ts'
+
+const PROGRAM = fileURLToPath(new URL('../bin/frontdesk', import.meta.url))
+/** Those of the program's first line, which `fork` does not read. */
+const SESSION_HOST_FLAGS = ['--max-semi-space-size=2', '--stack-trace-limit=0']
 
 /** A running gateway. Disposing of it ends it cleanly: what is undone is taken up by the next start. */
 export interface Gateway extends AsyncDisposable {
@@ -39,32 +54,128 @@ export interface Gateway extends AsyncDisposable {
   readonly sessions: Sessions
 }
 
+/** What every process of a deployment is built on. */
+interface Foundation {
+  config: Config
+  log: Logger
+  database: Database
+  keyRing: KeyRing
+  /** The file of the master key, when this start has generated it. */
+  generatedMasterKeyFile: string | undefined
+  wakeUps: WakeUps
+  alerts: Alerts
+  urlGuard: OutgoingUrlGuard
+}
+
+/** What a process that owns sessions has of them. */
+interface SessionOwner {
+  membership: Membership
+  writer: Writer
+  sessionHost: SessionHost
+  inbox: Inbox
+  outbox: Outbox
+}
+
+/** What a session host is started with. Its database is the supervisor's. */
+interface SessionHostStart {
+  config: Config
+  logFormat: LogFormat
+}
+
 /**
- * Builds everything, in the order in which one thing needs the other; it is taken down in the opposite order.
+ * Builds everything, in the order in which one thing needs the other; it is taken down in the opposite order. The sessions
+ * are this process's own, or those of the session hosts that it supervises.
  * @throws FrontdeskError of the stage `start`; then nothing is left running
  */
-export async function startGateway(config: Config, { log }: { log: Logger }): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  { log, logFormat = 'json' }: { log: Logger; logFormat?: LogFormat },
+): Promise<Gateway> {
   await using starting = new AsyncDisposableStack()
 
   const databaseUrl = await useDatabaseServer(config, log, starting)
   await migrate(config.secrets.databaseDirectUrl ?? databaseUrl)
-  const database = starting.use(await openDatabase(databaseUrl))
-  const { masterKey, generatedFile } = await loadMasterKey(config.secrets, () => isClaimed(database))
-  const keyRing = await openKeyRing(database, masterKey, config.environment)
-  const alerts = starting.use(new Alerts({ database, log }))
+  const foundation = await layFoundation(config, databaseUrl, log, starting)
+  const { database, alerts, generatedMasterKeyFile } = foundation
   starting.use(await startMaintenance({ database, alerts, log }))
-  const writer = starting.use(await startWriter({ database, log }))
 
+  const isSupervisor = config.sessionHosts > 0
+  const owner = isSupervisor ? undefined : await buildSessionOwner(foundation, () => undefined, starting)
+  const supervisor = isSupervisor
+    ? starting.use(await superviseSessionHosts(foundation, { databaseUrl, logFormat }))
+    : undefined
+  const checkHealth = async () => ({
+    database: await isReachable(database),
+    ...(owner && { writer: owner.writer.health.state === 'ready' }),
+    ...(supervisor && { sessionHosts: supervisor.isComplete }),
+  })
+  const { server, apiKeys, companies, sessions } = buildApi(foundation, owner, checkHealth, starting)
+  const url = await listen(server, config.http)
+  // After the last step that commonly fails: a key that is made in a start that fails is never seen by anyone.
+  const platformKey = await apiKeys.createFirstPlatformKey()
+  owner?.sessionHost.claimAll()
+
+  const running = starting.move()
+  return {
+    ...{ url, platformKey, generatedMasterKeyFile, apiKeys, companies, sessions },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** One of the session hosts that `startGateway` supervises, in this process: until it is told to end. */
+export async function runSessionHost(): Promise<void> {
+  const supervisor = await connectToSupervisor<SessionHostStart>()
+  const { config, logFormat } = supervisor.start
+  const log = createLog({ level: config.logLevel, format: logFormat })
+  try {
+    await using resources = new AsyncDisposableStack()
+    const databaseUrl = await useDatabaseServer(config, log, resources)
+    const foundation = await layFoundation(config, databaseUrl, log, resources)
+    const owner = await buildSessionOwner(foundation, (life) => supervisor.began(life), resources)
+    const end = await supervisor.listen({
+      claim: () => owner.sessionHost.claimAll(),
+      look: () => owner.sessionHost.lookAtAll(),
+    })
+    // Nobody starts it again, and another start may use its slot: it is gone before anything else happens.
+    if (end === 'abandoned') await owner.membership.abandon().finally(() => process.exit(1))
+  } catch (error) {
+    await supervisor.failed(error)
+    throw error
+  }
+}
+
+/** @throws FrontdeskError `database_unreachable`, `master_key_missing`, `master_key_wrong` and others of the start */
+async function layFoundation(
+  config: Config,
+  databaseUrl: string,
+  log: Logger,
+  starting: AsyncDisposableStack,
+): Promise<Foundation> {
+  const { secrets, environment, allowedHosts } = config
+  const database = starting.use(await openDatabase(databaseUrl))
+  const { masterKey, generatedFile } = await loadMasterKey(secrets, () => isClaimed(database))
+  const keyRing = await openKeyRing(database, masterKey, environment, {
+    ...(secrets.masterKey === undefined && { rereadMasterKey: () => readKeyFile(secrets.masterKeyFile) }),
+  })
+  starting.use(startKeyRefresh(keyRing, log))
+  const wakeUps = starting.use(await openWakeUps({ database, directUrl: secrets.databaseDirectUrl, log }))
+  const alerts = starting.use(new Alerts({ database, log }))
+  const urlGuard = starting.use(createOutgoingUrlGuard(allowedHosts))
+  return { config, log, database, keyRing, generatedMasterKeyFile: generatedFile, wakeUps, alerts, urlGuard }
+}
+
+/** All that owning sessions takes. They are claimed when `sessionHost` is told to, or told of one. */
+async function buildSessionOwner(
+  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  onBegan: (life: NodeLife) => void,
+  starting: AsyncDisposableStack,
+): Promise<SessionOwner> {
+  const { nodeId } = starting.use(takeNodeSlot(config.dataDirectory, log))
+  const membership = starting.use(new Membership({ database, nodeId, log }))
+  const isMember = () => membership.life !== undefined
+  const writer = starting.use(await startWriter({ database, log, isMember }))
   const provider = createBaileysProvider({ logger: log, ...(config.emulator && { emulator: config.emulator }) })
-  const urlGuard = starting.use(createOutgoingUrlGuard(config.allowedHosts))
   const outbox = starting.use(new Outbox({ database, log }))
-  const intake = starting.use(
-    new MessageIntake({
-      database,
-      onQueued: (sessionId, messages) => outbox.enqueue(sessionId, messages),
-      onUnknown: (sessionId) => outbox.refresh(sessionId),
-    }),
-  )
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))
   const health = starting.use(
@@ -74,11 +185,11 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
       onStuck: ({ companyId, sessionId }) => alerts.raise({ kind: 'session_stuck', companyId, sessionId }),
     }),
   )
-  const { waVersion, ...sessionSettings } = config.sessions
+  const { waVersion, ...settings } = config.sessions
   const sessionHost = starting.use(
     new SessionHost({
-      ...{ database, writer, keyRing, provider, log },
-      settings: { ...sessionSettings, deviceName: 'Frontdesk', ...(waVersion !== undefined && { waVersion }) },
+      ...{ database, membership, writer, keyRing, provider, alerts, log },
+      settings: { ...settings, ...(waVersion !== undefined && { waVersion }) },
       // The way of a message: what is committed goes to the inbox, its answer to the outbox, from there to the session.
       listener: {
         owned: (session) => inbox.owned(session),
@@ -97,42 +208,90 @@ export async function startGateway(config: Config, { log }: { log: Logger }): Pr
           outbox.released(sessionId)
         },
       },
+      onReleased: (sessionId) => wakeUps.send({ kind: 'session', id: sessionId }),
     }),
   )
   writer.onCommitted((batch) => {
     activity.committed(batch)
     for (const { sessionId, messages } of batch) if (messages.length > 0) inbox.receive(sessionId, messages)
   })
-
-  const apiKeys = new ApiKeys(database)
-  const sessions = new Sessions({
-    ...{ database, keyRing, provider },
-    onChanged: (sessionId) => sessionHost.lookAt(sessionId),
+  const deaf = wakeUps.listen({
+    wokenUp({ kind, id }) {
+      if (kind === 'outbox') outbox.refresh(id)
+      else if (kind === 'company') inbox.settingsChanged(id)
+      else sessionHost.lookAt(id)
+    },
+    missed: () => sessionHost.lookAtAll(),
   })
-  const companies = new Companies({ database, keyRing, onUpdated: (companyId) => inbox.settingsChanged(companyId) })
+  starting.defer(deaf)
+  await sessionHost.join(onBegan)
+  return { membership, writer, sessionHost, inbox, outbox }
+}
+
+/** The HTTP server and the services behind it. `owner`: what of the sessions is in this process. */
+function buildApi(
+  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  owner: SessionOwner | undefined,
+  checkHealth: () => Promise<Record<string, boolean>>,
+  starting: AsyncDisposableStack,
+) {
+  const intake = starting.use(
+    new MessageIntake({
+      database,
+      onQueued(sessionId, messages) {
+        if (owner?.outbox.enqueue(sessionId, messages) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
+      },
+      onUnknown(sessionId) {
+        if (owner?.outbox.refresh(sessionId) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
+      },
+    }),
+  )
+  const apiKeys = new ApiKeys(database)
+  const { linkingAttemptsPerHour } = config.sessions
+  const onChanged = (sessionId: string) => {
+    owner?.sessionHost.lookAt(sessionId)
+    wakeUps.send({ kind: 'session', id: sessionId })
+  }
+  const sessions = new Sessions({ database, keyRing, urlGuard, linkingAttemptsPerHour, onChanged })
+  const bulkOperations = starting.use(new BulkOperations({ database, linkingAttemptsPerHour, onChanged, log }))
+  const companies = new Companies({
+    ...{ database, keyRing },
+    onUpdated(companyId) {
+      owner?.inbox.settingsChanged(companyId)
+      wakeUps.send({ kind: 'company', id: companyId })
+    },
+  })
   const server = createHttpServer(
     {
-      ...{ apiKeys, companies, sessions },
+      ...{ apiKeys, companies, sessions, bulkOperations, alerts },
+      platformSettings: new PlatformSettings({ database, bulkOperations }),
       outbox: intake,
       messages: new MessageReader(database),
       events: new EventFeed(database),
-      alerts,
-      health: { check: () => checkHealth(database, writer) },
+      health: { check: checkHealth },
     },
     { log, maxBodyBytes: config.http.maxBodyBytes },
   )
   starting.defer(() => server.close())
-  const url = await listen(server, config.http)
-  // After the last step that commonly fails: a key that is made in a start that fails is never seen by anyone.
-  const platformKey = await apiKeys.createFirstPlatformKey()
-  await sessionHost.resumeAll()
+  return { server, apiKeys, companies, sessions }
+}
 
-  const running = starting.move()
-  return {
-    ...{ url, platformKey, apiKeys, companies, sessions },
-    generatedMasterKeyFile: generatedFile,
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
-  }
+/** Starts `config.sessionHosts` processes that own the sessions, on the same database. */
+function superviseSessionHosts(
+  { config, database, log }: Foundation,
+  { databaseUrl, logFormat }: { databaseUrl: string; logFormat: LogFormat },
+): Promise<Supervisor<SessionHostStart>> {
+  return Supervisor.start<SessionHostStart>({
+    ...{ database, log },
+    count: config.sessionHosts,
+    start: { config: { ...config, secrets: { ...config.secrets, databaseUrl } }, logFormat },
+    spawn: () =>
+      fork(PROGRAM, ['session-host'], {
+        execArgv: SESSION_HOST_FLAGS,
+        serialization: 'advanced',
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      }),
+  })
 }
 
 /** Brings the database to this version's schema, and ends. The names of the migrations that were applied. */
@@ -164,8 +323,8 @@ async function listen(server: HttpServer, { host, port }: Config['http']): Promi
   return `http://${host.includes(':') ? `[${host}]` : host}:${actualPort}`
 }
 
-async function checkHealth(database: Database, writer: Writer): Promise<Record<string, boolean>> {
-  const isReachable = await database.worker
+function isReachable(database: Database): Promise<boolean> {
+  return database.worker
     .selectFrom('platform')
     .select('environment')
     .executeTakeFirst()
@@ -173,5 +332,4 @@ async function checkHealth(database: Database, writer: Writer): Promise<Record<s
       () => true,
       () => false,
     )
-  return { database: isReachable, writer: writer.health.state === 'ready' }
 }

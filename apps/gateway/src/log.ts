@@ -4,10 +4,13 @@ import type { LogLevel } from '#src/deployment-settings.ts'
 
 export type { Logger } from 'pino'
 
+/** `text` is for a person at a terminal, `json` for everything that collects logs. */
+export type LogFormat = 'json' | 'text'
+
 export interface LogOptions {
   level: LogLevel
-  /** `text` is for a person at a terminal, `json` (the default) for everything that collects logs. */
-  format?: 'json' | 'text'
+  /** `json` unless told. */
+  format?: LogFormat
   /** Standard error unless told: standard output belongs to the command's result. */
   to?: DestinationStream
 }

@@ -5,5 +5,6 @@ const gateway = () => import('#src/gateway.ts')
 
 await runCli(process.argv.slice(2), {
   startGateway: async (config, options) => (await gateway()).startGateway(config, options),
+  runSessionHost: async () => (await gateway()).runSessionHost(),
   migrate: async (config, options) => (await gateway()).migrateDatabase(config, options),
 })

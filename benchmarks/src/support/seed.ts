@@ -3,7 +3,6 @@ import { credsChange } from '@frontdesk/gateway/src/providers/baileys/credential
 import { Companies } from '@frontdesk/gateway/src/services/companies/companies.ts'
 import { OPERATOR } from '@frontdesk/gateway/src/services/security/actor.ts'
 import { ApiKeys } from '@frontdesk/gateway/src/services/security/api-keys.ts'
-import { claimLease } from '@frontdesk/gateway/src/storage/leases.ts'
 import type { Companion } from './companions.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { openStore } from './store.ts'
@@ -52,7 +51,11 @@ export async function seedSessions(
           lid,
         })
         .execute()
-      const { epoch } = await claimLease(database, nodeId, id)
+      const { epoch } = await database.worker
+        .insertInto('session_lease')
+        .values({ session_id: id, company_id: company.id, node_id: nodeId })
+        .returning('epoch')
+        .executeTakeFirstOrThrow()
       const sealer = await keyRing.sealerOf(company.id)
       const owned = writer.openSession({ sessionId: id, companyId: company.id, epoch, sealer })
       await owned.committed(owned.publish({ keys: [credsChange(creds)] }))
@@ -61,5 +64,26 @@ export async function seedSessions(
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  return seeded
+}
+
+/** Sessions that no phone is linked to, each of a company of its own. */
+export async function seedUnlinkedSessions(directory: DataDirectory, count: number): Promise<SeededSession[]> {
+  if (count === 0) return []
+  await using store = await openStore(directory)
+  const { database, keyRing } = store
+  const companies = new Companies({ database, keyRing })
+  const apiKeys = new ApiKeys(database)
+  const seeded: SeededSession[] = []
+  for (let n = 0; n < count; n++) {
+    const company = await companies.create({ name: `Company ${n} without a number` }, OPERATOR)
+    const { key } = await apiKeys.create(company.id, { name: 'Benchmark' }, OPERATOR)
+    const id = newId()
+    await database.worker
+      .insertInto('session')
+      .values({ id, company_id: company.id, name: 'main', provider: 'baileys' })
+      .execute()
+    seeded.push({ id, apiKey: key })
+  }
   return seeded
 }

@@ -190,6 +190,11 @@ export const ERRORS = {
     title:
       'A former master key is still accepted since the last rotation. When all processes have the new one, end that rotation with `frontdesk keys finish`.',
   },
+  session_host_ended: {
+    status: 500,
+    stage: 'start',
+    title: 'A process that owns sessions has ended. The log says why.',
+  },
   port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
   // backups and imports
   backup_not_found: { status: 404, stage: 'restore', title: 'There is no such backup. See `frontdesk backup list`.' },

@@ -1,21 +1,25 @@
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import type { ContactBook } from '#src/model/contact-book.ts'
-import { newId } from '#src/model/ids.ts'
 import type { Provider } from '#src/providers/provider.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
+import type { Membership } from '#src/services/supervisor/membership.ts'
 import { createContactBook } from '#src/storage/contacts.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
-import { claimLease } from '#src/storage/leases.ts'
-import { listWantedSessions, readSession, type SessionRow } from '#src/storage/sessions.ts'
+import { type Claim, type Lease, listToLookAt } from '#src/storage/leases.ts'
+import type { NodeLife } from '#src/storage/nodes.ts'
+import { readSession } from '#src/storage/sessions.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
 import { ConnectSlots } from './connect-slots.ts'
+import { OutdatedVersions } from './outdated-versions.ts'
+import { SessionClaimer } from './session-claimer.ts'
 import type { SessionListener } from './session-listener.ts'
-import { type RunnerEnd, type RunnerTools, SessionRunner, type SessionSettings } from './session-runner.ts'
+import { type RunnerEnd, type RunnerTools, SessionRunner } from './session-runner.ts'
+import type { EffectiveSessionSettings } from './session-settings.ts'
 
-/** Sessions that connect at once. Each spends most of its time waiting for commits and answers, hence so many. */
-const CONNECTING_AT_ONCE = 200
+/** A session that connects spends most of its time waiting for commits and answers, hence so many at once. */
+const CONNECT_LIMITS = { atOnce: 200, perSecond: 100, burst: 200 }
 const MAX_CONTACT_BOOKS = 10_000
 /** How long an ending gateway waits for a database that is away, milliseconds. */
 const LAST_WORDS_MS = 5000
@@ -25,18 +29,24 @@ const LOOK_AGAIN = { firstMs: 250, maxMs: 10_000 }
 
 export interface SessionHostOptions {
   database: Database
+  membership: Membership
   writer: Writer
   keyRing: KeyRing
   provider: Provider
   listener: SessionListener
-  settings: SessionSettings
+  alerts: RunnerTools['alerts']
+  /** The deployment's. */
+  settings: EffectiveSessionSettings
   log: Logger
+  /** Told of sessions that this process owned and that others may claim now. */
+  onReleased: (sessionId: string) => void
 }
 
 /** The sessions that this process owns: makes of each what its company wants. */
 export class SessionHost implements AsyncDisposable {
   readonly #database: Database
-  readonly #nodeId = newId()
+  readonly #membership: Membership
+  readonly #claimer: SessionClaimer
   readonly #tools: RunnerTools
   /** Of the sessions that run here. */
   readonly #runners = new Map<string, SessionRunner>()
@@ -45,28 +55,62 @@ export class SessionHost implements AsyncDisposable {
   readonly #givingUp = new AbortController()
   readonly #ending = new AbortController()
 
-  constructor({ database, writer, keyRing, provider, listener, settings, log }: SessionHostOptions) {
+  constructor(options: SessionHostOptions) {
+    const { database, membership, writer, keyRing, provider, listener, alerts, settings, log, onReleased } = options
     const contacts = new LRUCache<string, ContactBook>({
       max: MAX_CONTACT_BOOKS,
       memoMethod: (companyId) => createContactBook(database, companyId),
     })
     this.#database = database
+    this.#membership = membership
     this.#tools = {
-      ...{ database, writer, keyRing, provider, listener, settings, log },
-      slots: new ConnectSlots(CONNECTING_AT_ONCE),
+      ...{ database, writer, keyRing, provider, listener, alerts, settings, log },
+      slots: new ConnectSlots(CONNECT_LIMITS),
+      versions: new OutdatedVersions(),
       contactsOf: (companyId) => contacts.memo(companyId),
       givingUp: this.#givingUp.signal,
     }
+    this.#claimer = new SessionClaimer({
+      ...{ database, membership, log },
+      running: () => this.#runners.size,
+      claimed: (claim) => this.#run(claim),
+      notClaimed: (sessionId) => {
+        if (this.#runners.has(sessionId)) this.lookAt(sessionId)
+      },
+      handOver: (count) => this.#handOver(count),
+      released: (leases) => {
+        for (const { sessionId } of leases) onReleased(sessionId)
+      },
+    })
   }
 
-  /** Takes up every session that its company wants to run. */
-  async resumeAll(): Promise<void> {
-    for (const row of await listWantedSessions(this.#database.worker)) this.lookAt(row.id)
+  /**
+   * Joins those that own sessions: from then on this process owns what it is told to look at, unless another one does.
+   * `onBegan` is told of each life under which it does.
+   */
+  async join(onBegan: (life: NodeLife) => void = () => undefined): Promise<void> {
+    await this.#membership.join({
+      began: (life) => {
+        onBegan(life)
+        this.#claimer.look()
+      },
+      fenced: () => this.#fence(),
+      changed: () => this.#claimer.look(),
+    })
   }
 
-  /** The session's row has changed: makes of the session what is wanted now. Never throws. */
+  /** From now on takes up whatever nobody owns. */
+  claimAll(): void {
+    this.#claimer.claimAll()
+  }
+
+  /** The session's row has changed: makes of the session what is wanted now, if it is ours. Never throws. */
   lookAt(sessionId: string): void {
     if (this.#ending.signal.aborted) return
+    if (!this.#runners.has(sessionId)) {
+      this.#claimer.lookAt(sessionId)
+      return
+    }
     const looking = this.#looking.get(sessionId)
     if (looking !== undefined) {
       looking.again = true
@@ -77,11 +121,25 @@ export class SessionHost implements AsyncDisposable {
     void this.#look(sessionId, look)
   }
 
-  /** Closes all connections; the sessions are taken up again by the next start. */
+  /** Changes may have been missed: looks at everything of its own that may need it, and at what nobody owns. Never throws. */
+  lookAtAll(): void {
+    this.#claimer.look()
+    const { life } = this.#membership
+    if (life === undefined) return
+    listToLookAt(this.#database, life).then(
+      (sessionIds) => {
+        for (const sessionId of sessionIds) this.lookAt(sessionId)
+      },
+      (err: unknown) => this.#tools.log.warn({ err }, 'It could not be seen what has changed; the next look follows.'),
+    )
+  }
+
+  /** Closes all connections; the sessions are taken up again by other processes, or by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
+    await this.#claimer[Symbol.asyncDispose]()
     const giveUp = setTimeout(() => this.#givingUp.abort(), LAST_WORDS_MS)
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stop('gateway_stopped')))
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stop()))
     clearTimeout(giveUp)
   }
 
@@ -89,7 +147,10 @@ export class SessionHost implements AsyncDisposable {
     for (let failures = 0; !this.#ending.signal.aborted; ) {
       look.again = false
       try {
-        await this.#makeSo(await readSession(this.#database.worker, sessionId))
+        const session = await readSession(this.#database.worker, sessionId)
+        const runner = this.#runners.get(sessionId)
+        if (session !== undefined) runner?.desire(session.desired)
+        runner?.look()
         failures = 0
         if (!look.again) break
       } catch (err) {
@@ -101,32 +162,29 @@ export class SessionHost implements AsyncDisposable {
     this.#looking.delete(sessionId)
   }
 
-  async #makeSo(session: SessionRow | undefined): Promise<void> {
-    if (session === undefined) return
-    const runner = this.#runners.get(session.id)
-    if (session.desired === 'running') {
-      if (runner?.isStopping) await runner.ended
-      await this.#run(session)
-    } else {
-      await runner?.stop('stopped')
-    }
-  }
-
-  /** Claims the session, and keeps it connected until its runner ends. */
-  async #run(session: SessionRow): Promise<void> {
-    if (this.#ending.signal.aborted || this.#runners.has(session.id)) return
-    const lease = await claimLease(this.#database, this.#nodeId, session.id)
-    if (this.#ending.signal.aborted) return
-    const runner = new SessionRunner(session, lease, this.#tools)
+  #run(claim: Claim): void {
+    const { session, lease } = claim
+    const runner = new SessionRunner(claim, this.#tools)
     this.#runners.set(session.id, runner)
-    void runner.ended.then((end) => this.#ended(session.id, end))
+    void runner.ended.then((end) => this.#ended(lease, end))
   }
 
-  #ended(sessionId: string, end: RunnerEnd): void {
-    this.#runners.delete(sessionId)
-    // Its company may have started it again while it was ending.
-    if (end === 'over') this.lookAt(sessionId)
-    if (end === 'store_failed')
-      void pause(STORE_FAILED_PAUSE_MS, this.#ending.signal).then(() => this.lookAt(sessionId))
+  #ended(lease: Lease, end: RunnerEnd): void {
+    this.#runners.delete(lease.sessionId)
+    if (end === 'lease_lost') return
+    const afterMs = end === 'store_failed' ? STORE_FAILED_PAUSE_MS : 0
+    void pause(afterMs, this.#ending.signal).then(() => this.#claimer.release(lease))
+  }
+
+  /** To a node that has fewer. */
+  #handOver(count: number): void {
+    for (const runner of [...this.#runners.values()].slice(-count)) void runner.stop()
+  }
+
+  /** Others may own the sessions by now: the sockets are closed before anything else is done. */
+  async #fence(): Promise<void> {
+    this.#tools.writer.fence()
+    const runners = [...this.#runners.values()]
+    await Promise.all(runners.map(({ ended }) => ended))
   }
 }

@@ -25,6 +25,8 @@ export interface OwnedSession extends SessionStore {
 export interface SessionEvents {
   published(session: WriterSession): void
   closed(session: WriterSession): void
+  /** False when others may own the session. The answer itself makes the writer fail all its sessions then. */
+  isMember(): boolean
 }
 
 interface Waiter {
@@ -87,11 +89,11 @@ export class WriterSession implements OwnedSession, Owner {
   }
 
   isCommitted(sequence: number): boolean {
-    return sequence <= this.#committed
+    return sequence <= this.#committed && this.#events.isMember()
   }
 
   async committed(sequence: number): Promise<void> {
-    if (sequence <= this.#committed) return
+    if (this.isCommitted(sequence)) return
     if (this.#failure) throw this.#failure
     await new Promise<void>((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
   }

@@ -38,6 +38,8 @@ export interface CommittedChanges {
 export interface Writer extends AsyncDisposable {
   /** The store of a session whose lease this process holds. A session is open once. */
   openSession(options: SessionOptions): OwnedSession
+  /** This process owns nothing any more: every session's store fails now, before this returns. */
+  fence(): void
   /** Called after each commit that has brought something new, before anybody who waits for it. Returns the way to stop. */
   onCommitted(listener: (batch: readonly CommittedChanges[]) => void): () => void
   /** Changes published and not yet committed, of all sessions. */
@@ -48,6 +50,8 @@ export interface Writer extends AsyncDisposable {
 export interface WriterOptions {
   database: Database
   log: Logger
+  /** False when others may own what this process has claimed. Asked before each frame: nothing leaves from then on. */
+  isMember?: () => boolean
   /** How long a session that is closed, and a writer that is disposed of, wait for the database to take what was published. */
   drainTimeoutMs?: number
 }
@@ -66,6 +70,7 @@ class GroupCommitWriter implements Writer {
   readonly #database: Database
   readonly #connection: FlushConnection
   readonly #log: Logger
+  readonly #isMember: () => boolean
   readonly #drainTimeoutMs: number
   readonly #committer: Committer<WriterSession>
   readonly #sessions = new Map<string, WriterSession>()
@@ -78,8 +83,12 @@ class GroupCommitWriter implements Writer {
   #lastFlushAt = 0
   #lastOperations = 0
 
-  constructor({ database, log, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions, connection: FlushConnection) {
+  constructor(
+    { database, log, isMember = () => true, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions,
+    connection: FlushConnection,
+  ) {
     this.#database = database
+    this.#isMember = isMember
     this.#connection = connection
     this.#log = log
     this.#drainTimeoutMs = drainTimeoutMs
@@ -88,6 +97,7 @@ class GroupCommitWriter implements Writer {
 
   openSession(options: SessionOptions): OwnedSession {
     if (this.#stopping.signal.aborted) throw new StoreError('store_failed', 'the writer has stopped')
+    if (!this.#isMember()) throw new StoreError('lease_lost', 'this process owns no session now')
     if (this.#sessions.has(options.sessionId)) throw new Error(`session ${options.sessionId} is open already`)
     const stored = storedSession(this.#database, options.sessionId, options.sealer)
     const drainTimeoutMs = this.#drainTimeoutMs
@@ -97,9 +107,15 @@ class GroupCommitWriter implements Writer {
         this.#schedule()
       },
       closed: (closed) => this.#sessions.delete(closed.sessionId),
+      isMember: this.#isMember,
     })
     this.#sessions.set(options.sessionId, session)
     return session
+  }
+
+  fence(): void {
+    for (const session of this.#sessions.values())
+      session.fail(new StoreError('lease_lost', `session ${session.sessionId} may have another owner now`))
   }
 
   onCommitted(listener: (batch: readonly CommittedChanges[]) => void): () => void {
@@ -138,7 +154,8 @@ class GroupCommitWriter implements Writer {
   #startFlush(): void {
     this.#isScheduled = false
     this.#lastFlushAt = performance.now()
-    const sessions = [...this.#dirty]
+    // What is stale would be refused one by one.
+    const sessions = this.#isMember() ? [...this.#dirty] : []
     this.#dirty = new Set()
     this.#flushing = this.#flush(sessions).then(() => {
       this.#flushing = undefined

@@ -6,6 +6,7 @@ import { migrateCommand } from './migrate.ts'
 import { openapiCommand } from './openapi.ts'
 import { createOutput, exitCodeOf, type Output } from './output.ts'
 import type { CliDependencies } from './running-gateway.ts'
+import { sessionHostCommand } from './session-host.ts'
 import { settingsCommand } from './settings.ts'
 import { startCommand } from './start.ts'
 
@@ -46,6 +47,7 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     openapiCommand(),
   ]
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  program.addCommand(sessionHostCommand(dependencies), { hidden: true })
   // Reads nothing by itself, so that it inherits nothing.
   program.addCommand(benchCommand(argv))
 

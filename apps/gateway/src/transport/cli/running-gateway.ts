@@ -1,5 +1,5 @@
 import type { Config } from '#src/config.ts'
-import type { Logger } from '#src/log.ts'
+import type { LogFormat, Logger } from '#src/log.ts'
 import type { CompanyRegistry, HttpServices, SessionRegistry } from '../http/services.ts'
 
 /** What the command line needs of a gateway that runs. Disposing ends it cleanly. */
@@ -17,7 +17,9 @@ export interface RunningGateway extends AsyncDisposable {
 
 /** What the command line is given by the program's entry, so that it starts nothing that a command does not need. */
 export interface CliDependencies {
-  startGateway: (config: Config, options: { log: Logger }) => Promise<RunningGateway>
+  startGateway: (config: Config, options: { log: Logger; logFormat?: LogFormat }) => Promise<RunningGateway>
+  /** Owns sessions for a gateway that has started this process, until it is told to end. */
+  runSessionHost: () => Promise<void>
   /** Brings the database to this version; the names of the migrations that were applied. */
   migrate: (config: Config, options: { log: Logger }) => Promise<string[]>
 }

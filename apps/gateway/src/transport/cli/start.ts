@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { describeSettings, type Flags, loadConfig } from '#src/config.ts'
-import { createLog } from '#src/log.ts'
+import { createLog, type LogFormat } from '#src/log.ts'
 import { linkFirstSession } from './link.ts'
 import type { Output } from './output.ts'
 import type { CliDependencies, RunningGateway } from './running-gateway.ts'
@@ -12,6 +12,7 @@ Examples:
   $ frontdesk start                                   serves the API on http://127.0.0.1:8480
   $ frontdesk start --link                            and links a first number: its QR code is drawn here
   $ frontdesk start --link --phone +4917012345678     the same by a code that is typed on the phone
+  $ frontdesk start --session-hosts 2                 sessions in two processes: one dies, the other takes over
   $ frontdesk start --port 9000 --data-dir /var/lib/frontdesk
   $ DATABASE_URL=postgres://user:password@host/database frontdesk start`
 
@@ -41,10 +42,11 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
       const config = loadConfig(flags)
       const { isJson } = output()
       if (config.logLevel === 'debug' || config.logLevel === 'trace') Error.stackTraceLimit = 10
-      const log = createLog({ level: config.logLevel, format: process.stderr.isTTY && !isJson ? 'text' : 'json' })
+      const logFormat: LogFormat = process.stderr.isTTY && !isJson ? 'text' : 'json'
+      const log = createLog({ level: config.logLevel, format: logFormat })
       using shutdown = listenForShutdown()
       {
-        await using gateway = await startGateway(config, { log })
+        await using gateway = await startGateway(config, { log, logFormat })
         const platformKey =
           options.newPlatformKey === true
             ? await gateway.apiKeys.createPlatformKey('Made at the command line')
