@@ -1,7 +1,7 @@
 import type { OutgoingContent } from '@frontdesk/api-contract'
 import type { proto } from 'baileys'
 
-/** The message as WhatsApp carries it. The same content gives the same message: a retry resends what was sent. */
+/** The message as WhatsApp carries it. */
 export function toWhatsApp(content: OutgoingContent): proto.IMessage {
   switch (content.kind) {
     case 'text':
