@@ -1,6 +1,8 @@
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { describeSettings, type Flags, loadConfig } from '#src/config.ts'
 import { createLog, type LogFormat } from '#src/log.ts'
+import { ERRORS } from '#src/model/errors.ts'
+import { parsePhoneNumber } from '#src/model/phone-number.ts'
 import { linkFirstSession } from './link.ts'
 import type { Output } from './output.ts'
 import type { CliDependencies, RunningGateway } from './running-gateway.ts'
@@ -22,6 +24,12 @@ interface StartOptions {
   newPlatformKey?: boolean
 }
 
+function phoneNumber(text: string): string {
+  const phone = parsePhoneNumber(text)
+  if (phone === undefined) throw new InvalidArgumentError(ERRORS.invalid_phone_number.title)
+  return phone
+}
+
 type StartedGateway = Pick<RunningGateway, 'url' | 'platformKey' | 'generatedMasterKeyFile'>
 
 /** `frontdesk start`: the gateway, until it is told to end. */
@@ -30,9 +38,9 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
     .description('Start the gateway: sessions, answers and the HTTP API')
     .option('--link', 'link a first number: one company, one session, its QR code in this terminal')
     .addOption(
-      new Option('--phone <number>', 'link this number, by a code that is typed on it instead of a QR code').implies({
-        link: true,
-      }),
+      new Option('--phone <number>', 'link this number, by a code that is typed on it instead of a QR code')
+        .argParser(phoneNumber)
+        .implies({ link: true }),
     )
     .option('--new-platform-key', 'make one more platform key and print it, when the first one was lost')
     .addHelpText('after', EXAMPLES)

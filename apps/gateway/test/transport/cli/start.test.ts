@@ -169,4 +169,25 @@ describe('start --link', () => {
     run.signal('SIGINT')
     expect((await run.ended).code).toBe(0)
   })
+
+  it('shows a code to type when the number is given', async () => {
+    await using database = await createTestDatabase()
+    const phone = '491700000002'
+    const args = ['start', '--phone', '+49 170 000 0002']
+    await using run = runFrontdesk(['--json', ...args], onDatabase(database))
+    const { code, sessionId, expiresAt } = await run.fact('linking_code')
+    expect(code).toMatch(/^[0-9A-Z]{4}-[0-9A-Z]{4}$/)
+    expect(Date.parse(String(expiresAt))).toBeGreaterThan(Date.now())
+    await emulator.enterPairingCode({ phone, code: String(code) })
+    expect(await run.fact('linked')).toMatchObject({ sessionId, phone })
+    run.signal('SIGINT')
+    expect((await run.ended).code).toBe(0)
+  })
+
+  it('refuses a number that is none', async () => {
+    await using database = await createTestDatabase()
+    const { code, errors } = await runFrontdesk(['start', '--phone', '0170 0000002'], onDatabase(database)).ended
+    expect(code).toBe(2)
+    expect(errors).toContain('This is not a phone number.')
+  })
 })
