@@ -28,7 +28,8 @@ export default defineConfig({
           // The same tests again, with PgBouncer in transaction mode between: what speaks to the database itself.
           name: 'pooled',
           include: [
-            'apps/gateway/test/storage/{writer,writer-failures,leases,key-ring,row-level-security,events}.test.ts',
+            'apps/gateway/test/storage/{contacts,database,events,key-ring,leases,retention,row-level-security}.test.ts',
+            'apps/gateway/test/storage/{writer,writer-failures,writer-order}.test.ts',
             'apps/gateway/test/services/outbox/accept.test.ts',
           ],
           provide: { connection: 'pooled' },

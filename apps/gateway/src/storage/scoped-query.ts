@@ -11,6 +11,8 @@ import {
 /** The server's settings under which a statement runs, `role` among them. Names are ours; values may be anybody's. */
 export type Scope = Readonly<Record<string, string>>
 
+const BEGIN = /^(begin|start transaction)\b/
+
 /**
  * Runs a statement whose transaction has these settings, and nothing after it: they are set in the same round trip and end
  * with the transaction, so that it does not matter to whom the server's connection belonged before, or belongs next. A
@@ -25,8 +27,8 @@ export async function queryInScope<Row extends QueryResultRow>(
 ): Promise<QueryResult<Row>> {
   const { text, values } = statement
   if (isInTransaction(client)) return await client.query<Row>({ text, values })
-  // The same for less: neither planned nor answered with a row.
-  if (text === 'begin') return lastOf(await client.query<Row>(`begin; ${setLocal(scope)}`))
+  // A transaction takes its isolation level only before its first query, and this is neither planned nor answered.
+  if (BEGIN.test(text)) return lastOf(await client.query<Row>(`${text}; ${setLocal(scope)}`))
   return await new Promise((resolve, reject) => {
     // Extended protocol, since only its statements can be put behind others into one transaction.
     const query = new Query<Row>({ text, values, queryMode: 'extended' } as QueryConfig, (error, results) => {

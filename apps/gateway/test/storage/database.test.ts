@@ -89,6 +89,14 @@ test('a transaction that fails leaves nothing behind', async () => {
   expect(name).toEqual({ name: 'Before' })
 })
 
+test('a transaction has the isolation that it asks for, and its role', async () => {
+  const { rows } = await testDatabase.database.worker
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute((db) => sql`select current_user, current_setting('transaction_isolation') as isolation`.execute(db))
+  expect(rows).toEqual([{ current_user: 'frontdesk_worker', isolation: 'repeatable read' }])
+})
+
 test('options in the URL of the database do not displace the role', async () => {
   const url = new URL(testDatabase.url)
   url.searchParams.set('options', '-c work_mem=1234kB')

@@ -42,7 +42,7 @@ async function expectPrefix(testDatabase: TestDatabase, session: SessionFixture,
 
 test('at every moment the database holds a prefix of what each session has published, and at least what it was told', async () => {
   await using testDatabase = await createTestDatabase()
-  await using proxy = await startFaultyProxy(testDatabase.url)
+  await using proxy = await startFaultyProxy(testDatabase.database.url)
   const database = { ...testDatabase.database, url: proxy.url }
   await using writer = await startWriter({ database, log: pino({ level: 'silent' }) })
 
