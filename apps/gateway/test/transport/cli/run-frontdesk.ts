@@ -18,6 +18,7 @@ interface Fact {
 }
 
 export interface Run extends AsyncDisposable {
+  readonly pid: number
   /** The lines of standard output so far. */
   readonly lines: readonly string[]
   readonly errors: () => string
@@ -50,7 +51,10 @@ export function runFrontdesk(
     output: lines.join('\n'),
     errors,
   }))
+  const { pid } = child
+  if (pid === undefined) throw new Error('The program could not be started.')
   return {
+    pid,
     lines,
     errors: () => errors,
     async fact(type) {
