@@ -163,15 +163,17 @@ export const settings = {
   }),
   keepAliveIntervalMs: setting({
     name: 'FRONTDESK_KEEP_ALIVE_INTERVAL_MS',
-    schema: wholeNumber(1000, MAXIMUM_MS),
+    schema: wholeNumber(1000, 30_000),
     default: '30000',
-    about: 'How often a session probes its connection, in milliseconds.',
+    about:
+      'How long WhatsApp may be silent before a session asks it for a sign of life, in milliseconds. One that gives none within 10 s is connected anew.',
   }),
   qrTimeoutMs: setting({
     name: 'FRONTDESK_QR_TIMEOUT_MS',
     schema: wholeNumber(1000, 600_000),
     default: '60000',
-    about: 'How long one QR code is shown, in milliseconds.',
+    about:
+      'How long one QR code is shown, in milliseconds. WhatsApp lets the first live for 60 s and later ones for 20 s: with 60000 and more they are shown for as long as that.',
   }),
   maxQrAttempts: setting({
     name: 'FRONTDESK_MAX_QR_ATTEMPTS',
@@ -184,7 +186,7 @@ export const settings = {
     schema: yesOrNo,
     default: 'false',
     about:
-      'Whether a session whose number is known is linked by pairing code at once, instead of after the QR codes have expired: true or false.',
+      'Whether a session whose number is known is linked by pairing code at once, unless a QR code is asked for: true or false.',
   }),
   linkingAttemptsPerHour: setting({
     name: 'FRONTDESK_LINKING_ATTEMPTS_PER_HOUR',

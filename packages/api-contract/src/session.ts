@@ -27,7 +27,12 @@ export const sessionSettings = z
   .strictObject({
     maxReconnectAttempts: z.int().min(1).max(1000).optional(),
     reconnectDelay: z.int().min(0).max(86_400_000).optional().describe('Milliseconds.'),
-    keepAliveIntervalMs: z.int().min(1000).max(86_400_000).optional(),
+    keepAliveIntervalMs: z
+      .int()
+      .min(1000)
+      .max(30_000)
+      .optional()
+      .describe('How long WhatsApp may be silent before it is asked for a sign of life, milliseconds.'),
     qrTimeout: z.int().min(1000).max(600_000).optional().describe('How long one QR code is shown, milliseconds.'),
     maxQRAttempts: z.int().min(1).max(100).optional(),
     usePairingCode: z.boolean().optional().describe('Link by pairing code at once, where the number is known.'),
@@ -161,7 +166,10 @@ export const linkSession = z
   .strictObject({
     method: z
       .enum(['qr', 'pairing_code'])
-      .describe('`qr`: scan a picture. `pairing_code`: type eight letters on the phone; needs `phone`, once.'),
+      .optional()
+      .describe(
+        '`qr`: scan a picture. `pairing_code`: type eight characters on the phone; needs `phone`, once. As `usePairingCode` says, unless told.',
+      ),
     phone: z
       .string()
       .max(50)

@@ -112,7 +112,7 @@ interface SessionTable {
   proxy: Uint8Array | null
   next_attempt_at: Moment | null
   attempts: Generated<number>
-  linking_method: Generated<'qr' | 'pairing_code'>
+  linking_method: 'qr' | 'pairing_code' | null
   linking_phone: string | null
   linking_code: Uint8Array | null
   linking_code_expires_at: Moment | null

@@ -247,7 +247,7 @@ create table session (
   proxy bytea,
   next_attempt_at timestamp with time zone,
   attempts integer not null default 0,
-  linking_method text not null default 'qr'::text,
+  linking_method text,
   linking_phone text,
   linking_code bytea,
   linking_code_expires_at timestamp with time zone,

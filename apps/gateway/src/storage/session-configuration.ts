@@ -8,7 +8,8 @@ export interface SessionConfiguration {
   overrides: readonly SessionSettings[]
   /** The proxy's URL, sealed. */
   proxy: Uint8Array | null
-  linkingMethod: 'qr' | 'pairing_code'
+  /** What was asked for; null when the settings decide. */
+  linkingMethod: 'qr' | 'pairing_code' | null
   /** The number that a pairing code is asked for. */
   linkingPhone: string | null
   /** The number that is linked, or was linked last. */

@@ -31,7 +31,8 @@ export interface SessionChange {
   settings?: SessionSettings
   /** The URL, sealed. */
   proxy?: Uint8Array | null
-  linkingMethod?: 'qr' | 'pairing_code'
+  /** Null: as the settings say. */
+  linkingMethod?: 'qr' | 'pairing_code' | null
   linkingPhone?: string
   /** What was to be scanned or typed is not valid any more. */
   forgetsCode?: boolean

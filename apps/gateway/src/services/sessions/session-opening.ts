@@ -38,7 +38,7 @@ export async function readOpening(
   return {
     settings: { ...settings, ...(proxy !== null && { proxy: await openProxy(sealer, sessionId, proxy) }) },
     wish: {
-      prefersPairingCode: linkingMethod === 'pairing_code' || settings.usePairingCode,
+      prefersPairingCode: linkingMethod === null ? settings.usePairingCode : linkingMethod === 'pairing_code',
       phone: linkingPhone ?? phone,
     },
     messagesWait,

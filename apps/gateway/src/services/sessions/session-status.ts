@@ -25,7 +25,7 @@ export const toSession = (row: SessionRow): Session => ({
 
 type NextOf = Pick<
   SessionRow,
-  'state' | 'reason' | 'desired' | 'linked_at' | 'linking_method' | 'linking_code_expires_at' | 'next_attempt_at'
+  'state' | 'reason' | 'desired' | 'linked_at' | 'linking_code_expires_at' | 'next_attempt_at'
 >
 
 /** What happens next to a session, or who has to do what, and the same as a sentence. */

@@ -170,11 +170,11 @@ export class Sessions {
       await countLinking(request)
       if (before.desired === 'running') await requestCommand(companyId, db, sessionId, 'new_code')
       const { apiKeyId } = actor
-      const detail = { method }
+      const detail = { method: method ?? 'as_set' }
       await appendAudit(db, { companyId, apiKeyId, action: 'session.linking', subjectId: sessionId, detail })
       return await updateSession(companyId, db, sessionId, {
         desired: 'running',
-        linkingMethod: method,
+        linkingMethod: method ?? null,
         forgetsCode: true,
         ...(phone !== undefined && { linkingPhone: phone }),
       })

@@ -1,6 +1,10 @@
 -- Version of WhatsApp Web that sessions announce, set while the platform runs; a company's and a session's own go first.
 alter table platform add column wa_version text;
 
+-- Null: as the settings say. What a person asks for goes first.
+alter table session alter column linking_method drop not null, alter column linking_method drop default;
+update session set linking_method = null;
+
 -- One request for many sessions. It is worked off in small steps by any process, each step one transaction.
 create table bulk_operation (
   id uuid primary key,

@@ -58,6 +58,17 @@ describe('linking', () => {
     expect(await rowOf(id)).toMatchObject({ linking_phone: '4917012345678' })
   })
 
+  it('is begun as the settings say when nothing is said, whatever was asked for before', async () => {
+    const { id, path } = await newSession()
+    for (const [json, linking_method] of [
+      [{ method: 'qr', phone: '+4917012345678' }, 'qr'],
+      [{}, null],
+    ] as const) {
+      expect(await link(path, json)).toMatchObject({ status: 200 })
+      expect(await rowOf(id)).toMatchObject({ linking_method, linking_phone: '4917012345678' })
+    }
+  })
+
   it('begins anew on request: the old code is not shown any more', async () => {
     const { id, path } = await newSession()
     await link(path, { method: 'qr' })
@@ -79,12 +90,11 @@ describe('linking', () => {
     const { id, path } = await newSession()
     const answer = await link(path, { method: 'pairing_code', ...(phone !== undefined && { phone }) })
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_phone_number' } })
-    expect(await rowOf(id)).toMatchObject({ desired: 'stopped', linking_method: 'qr', linking_phone: null })
+    expect(await rowOf(id)).toMatchObject({ desired: 'stopped', linking_method: null, linking_phone: null })
     expect(api.changedSessions).not.toContain(id)
   })
 
   it.each([
-    [{}, 'method'],
     [{ method: 'sms' }, 'method'],
     [{ method: 'qr', phone: 49170 }, 'phone'],
     [{ method: 'qr', number: '49170' }, 'number'],
