@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { downtimeMs } from '../src/chaos/downtime.ts'
 import { planWeek } from '../src/chaos/week.ts'
@@ -37,3 +41,16 @@ describe('a week', () => {
     expect(planWeek({ sessions: 10, durationMs: 60_000, seed: 8 })).not.toEqual(week)
   })
 })
+
+test('a week in a few seconds: everybody is online again in the end, nothing is lost and nothing comes twice', async () => {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const options = 'chaos --sessions 5 --seconds 20 --factor 20 --seed 1'.split(' ')
+  const child = spawn(process.execPath, [main, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = once(child, 'exit')
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
+  expect((await ended)[0], errors).toBe(0)
+  const figures = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')
+  expect(figures, errors).toMatchObject({ lost: 0, duplicated: 0, undecryptable: 0, doubleSockets: 0, seed: 1 })
+  expect(figures.uptimeP1).toBeGreaterThan(0.99)
+  expect(figures.reconnectsPerSessionWeek).toBeGreaterThan(2)
+}, 120_000)

@@ -107,6 +107,29 @@ export const settings = {
       'Key that all stored credentials are sealed with: 32 random bytes in hex or base64, such as from `openssl rand -hex 32`. Without it, the file master.key in the data directory is used, and generated at the first start.',
     isSecret: true,
   }),
+  backupUrl: setting({
+    name: 'FRONTDESK_BACKUP_URL',
+    schema: z
+      .string()
+      .refine(
+        (value) => isUrlOf(value, ['file:', 's3:']),
+        'must be a place for backups such as file:///var/backups/frontdesk or s3://bucket/prefix',
+      ),
+    about:
+      'Where encrypted backups are kept: file:///path or s3://bucket/prefix, with ?endpoint=https://host for servers other than Amazon. S3 credentials are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Without it, nothing is backed up by itself.',
+  }),
+  backupEveryHours: setting({
+    name: 'FRONTDESK_BACKUP_EVERY',
+    schema: wholeNumber(1, 24 * 30),
+    default: '24',
+    about: 'How often each company is backed up, in hours.',
+  }),
+  backupKeep: setting({
+    name: 'FRONTDESK_BACKUP_KEEP',
+    schema: wholeNumber(1, 1000),
+    default: '14',
+    about: 'How many backups of each company are kept; older ones are removed.',
+  }),
   logLevel: setting({
     name: 'FRONTDESK_LOG_LEVEL',
     flag: '--log-level <level>',

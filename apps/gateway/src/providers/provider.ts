@@ -29,6 +29,7 @@ export interface ProviderSessionOptions {
 export type LinkingMethod = { kind: 'qr' } | { kind: 'pairing_code'; phone: string }
 
 export interface ProviderSettings {
+  /** How long the server may be silent before it is asked for a sign of life. */
   keepAliveIntervalMs: number
   qrTimeoutMs: number
   /** QR codes shown before linking ends with `linking_expired`. */
@@ -48,6 +49,8 @@ export interface ProviderConnection {
    * Rejects with `SendError`.
    */
   send(message: OutgoingMessage): Promise<void>
+  /** How long the server may be silent before whoever watches the connection should `probe` it. */
+  readonly keepAliveIntervalMs: number
   /** When the server was last heard, `performance.now()` milliseconds; of any frame. */
   readonly lastHeardAtMs: number
   /**

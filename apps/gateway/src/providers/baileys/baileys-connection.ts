@@ -88,6 +88,10 @@ export class BaileysConnection implements ProviderConnection {
     return this.#ended.promise
   }
 
+  get keepAliveIntervalMs(): number {
+    return this.#session.settings.keepAliveIntervalMs
+  }
+
   get lastHeardAtMs(): number {
     return this.#hooks?.lastHeardAtMs() ?? Number.NEGATIVE_INFINITY
   }

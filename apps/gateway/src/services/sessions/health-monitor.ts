@@ -2,11 +2,10 @@ import type { Logger } from 'pino'
 import type { ProviderConnection } from '#src/providers/provider.ts'
 
 /**
- * A state is never a lie: a session that is online was heard within 45 s. Silence of so long, looked for so often, is
- * followed by a probe that may take so long: 25 + 5 + 10 s, and a margin for a busy process.
+ * A state is never a lie: a session that is online was heard within 45 s. Its silence may last for the keep-alive
+ * interval, which is 30 s at most; it is looked for so often; and a probe may take so long.
  */
-const SILENT_MS = 25_000
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 4_000
 const PROBE_TIMEOUT_MS = 10_000
 
 export interface WatchedSession {
@@ -15,7 +14,7 @@ export interface WatchedSession {
 }
 
 /** What the monitor needs of a connection. */
-export type WatchedConnection = Pick<ProviderConnection, 'lastHeardAtMs' | 'probe' | 'abandon'>
+export type WatchedConnection = Pick<ProviderConnection, 'keepAliveIntervalMs' | 'lastHeardAtMs' | 'probe' | 'abandon'>
 
 export interface HealthMonitorOptions {
   log: Logger
@@ -59,9 +58,8 @@ export class HealthMonitor implements Disposable {
   }
 
   #look(): void {
-    const nowMs = performance.now()
     for (const [sessionId, { connection }] of this.#connections) {
-      if (nowMs - connection.lastHeardAtMs < SILENT_MS || this.#probing.has(connection)) continue
+      if (!isSilent(connection) || this.#probing.has(connection)) continue
       this.#probing.add(connection)
       void this.#probe(sessionId, connection)
     }
@@ -79,8 +77,7 @@ export class HealthMonitor implements Disposable {
       await connection.probe(PROBE_TIMEOUT_MS)
     } catch {
       // Anything heard since is a sign of life as well. One that has ended is nobody's business any more.
-      const isSilent = performance.now() - connection.lastHeardAtMs >= SILENT_MS
-      if (!isSilent || this.#connections.get(sessionId)?.connection !== connection) return
+      if (!isSilent(connection) || this.#connections.get(sessionId)?.connection !== connection) return
       this.#options.log.warn({ sessionId }, 'A session has fallen silent; its connection is replaced.')
       connection.abandon(
         'unresponsive',
@@ -91,3 +88,6 @@ export class HealthMonitor implements Disposable {
     }
   }
 }
+
+const isSilent = ({ lastHeardAtMs, keepAliveIntervalMs }: WatchedConnection): boolean =>
+  performance.now() - lastHeardAtMs >= keepAliveIntervalMs

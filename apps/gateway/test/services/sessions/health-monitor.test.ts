@@ -20,6 +20,7 @@ afterEach(() => {
 
 /** A connection whose server answers, or does not. */
 class ScriptedConnection implements WatchedConnection {
+  keepAliveIntervalMs = 30 * SECOND
   lastHeardAtMs = performance.now()
   answers = true
   probes = 0
@@ -56,7 +57,7 @@ describe('a session that is online', () => {
       connection.lastHeardAtMs = performance.now()
     }
     expect(connection.probes).toBe(0)
-    await vi.advanceTimersByTimeAsync(31 * SECOND)
+    await vi.advanceTimersByTimeAsync(35 * SECOND)
     expect(connection.probes).toBe(1)
     expect(connection.abandonedAtMs).toBeUndefined()
   })
@@ -72,7 +73,7 @@ describe('a session that is online', () => {
         connection.answers = false
         await vi.advanceTimersByTimeAsync(60 * SECOND)
         const afterMs = (connection.abandonedAtMs ?? Number.POSITIVE_INFINITY) - connection.lastHeardAtMs
-        expect(afterMs).toBeGreaterThan(25 * SECOND)
+        expect(afterMs).toBeGreaterThan(30 * SECOND)
         expect(afterMs).toBeLessThanOrEqual(45 * SECOND)
       }),
       { numRuns: 20 },
@@ -84,7 +85,7 @@ describe('a session that is online', () => {
     const connection = new ScriptedConnection()
     connection.answers = false
     monitor.online(A, connection)
-    await vi.advanceTimersByTimeAsync(31 * SECOND)
+    await vi.advanceTimersByTimeAsync(35 * SECOND)
     connection.lastHeardAtMs = performance.now()
     await vi.advanceTimersByTimeAsync(15 * SECOND)
     expect(connection.probes).toBe(1)
@@ -96,7 +97,7 @@ describe('a session that is online', () => {
     const [first, second] = [new ScriptedConnection(), new ScriptedConnection()]
     first.answers = false
     monitor.online(A, first)
-    await vi.advanceTimersByTimeAsync(31 * SECOND)
+    await vi.advanceTimersByTimeAsync(35 * SECOND)
     monitor.offline('a')
     monitor.online(A, second)
     await vi.advanceTimersByTimeAsync(60 * SECOND)
