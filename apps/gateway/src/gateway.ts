@@ -174,7 +174,11 @@ async function buildSessionOwner(
   const membership = starting.use(new Membership({ database, nodeId, log }))
   const isMember = () => membership.life !== undefined
   const writer = starting.use(await startWriter({ database, log, isMember }))
-  const provider = createBaileysProvider({ logger: log, ...(config.emulator && { emulator: config.emulator }) })
+  const provider = createBaileysProvider({
+    logger: log,
+    proxyLookup: urlGuard.lookup,
+    ...(config.emulator && { emulator: config.emulator }),
+  })
   const outbox = starting.use(new Outbox({ database, log }))
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))

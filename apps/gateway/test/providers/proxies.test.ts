@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type LookupFunction, type Server, type Socket } from 'node:net'
 import { createServer as createSocksServer } from '@pondwader/socks5-server'
 import { pino } from 'pino'
 import { Server as HttpProxy } from 'proxy-chain'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
+import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { until } from '../support/until.ts'
 import { MemorySessionStore } from './support/memory-session-store.ts'
 import { sendText, TestSession } from './support/test-session.ts'
@@ -26,16 +27,23 @@ afterEach(async () => {
 })
 afterAll(() => emulator.close())
 
-function provider(options: { url?: string; connectMs?: number } = {}) {
+interface Options {
+  url?: string
+  connectMs?: number
+  proxyLookup?: LookupFunction
+}
+
+function provider({ proxyLookup, ...options }: Options = {}) {
   const logger = pino({ level: 'trace' }, { write: (line: string) => log.push(line) })
   return createBaileysProvider({
     logger,
     emulator: { url: options.url ?? emulator.url, rootKey: emulator.rootKey },
+    ...(proxyLookup && { proxyLookup }),
     timeouts: { connectMs: options.connectMs ?? 40_000 },
   })
 }
 
-const session = (proxy: string, options: { url?: string; connectMs?: number } = {}) =>
+const session = (proxy: string, options: Options = {}) =>
   new TestSession({ provider: provider(options), store: new MemorySessionStore(), settings: { proxy } })
 
 async function listen(server: Server): Promise<number> {
@@ -124,6 +132,21 @@ describe.each(['http', 'socks5'] as const)('through a proxy of kind %s', (kind) 
       reason: 'proxy_failed',
       detail: expect.stringContaining('ECONNREFUSED'),
     })
+  })
+
+  test('a name that has come to lead into a private network is not connected to', async () => {
+    const { port, sockets } = await startFake(hang)
+    const open = async (allowedHosts: string[]) => {
+      const guard = createOutgoingUrlGuard(allowedHosts)
+      running.push(() => guard[Symbol.asyncDispose]())
+      return session(`${kind}://localhost:${port}`, { proxyLookup: guard.lookup }).open()
+    }
+    const { events } = await open([])
+    expect(await until(() => events.closings[0])).toMatchObject({ reason: 'proxy_failed' })
+    expect(sockets.size).toBe(0)
+    const { connection } = await open(['localhost'])
+    await until(() => sockets.size > 0)
+    await connection.close()
   })
 
   test('one that hangs is given up at the deadline, and nothing of it is left open', async () => {

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import {
   type AuthenticationCreds,
   type BaileysEventMap,
@@ -47,6 +48,8 @@ export interface ConnectionEnvironment {
   logger: NonNullable<UserFacingSocketConfig['logger']>
   /** The emulator's address; WhatsApp's own when undefined. */
   url: string | undefined
+  /** Finds a session's proxy, or refuses to. */
+  proxyLookup: LookupFunction | undefined
   /** Shorter ones for tests. */
   timeouts: { ackMs?: number; connectMs?: number; linkingMs?: number }
 }
@@ -166,7 +169,7 @@ export class BaileysConnection implements ProviderConnection {
 
   #open(creds: AuthenticationCreds): void {
     const { store, settings, contacts, events, sessionId, linking } = this.#session
-    const { caches, logger, url, timeouts } = this.#environment
+    const { caches, logger, url, proxyLookup, timeouts } = this.#environment
     const name = companionName(settings.deviceName)
     this.#hooks = hookSocket({
       creds,
@@ -175,6 +178,7 @@ export class BaileysConnection implements ProviderConnection {
       settings,
       logger,
       url,
+      proxyLookup,
       store,
       contacts,
       acks: this.#acks,

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { Logger } from 'pino'
 import type { Provider } from '#src/providers/provider.ts'
 import { BaileysConnection, type ConnectionEnvironment } from './baileys-connection.ts'
@@ -12,6 +13,8 @@ export interface BaileysProviderOptions {
   logger?: Logger
   /** Connects to the emulator instead of WhatsApp. The root key holds for the whole process. */
   emulator?: { url: string; rootKey: string }
+  /** As `dns.lookup`, for the hosts of sessions' proxies, which companies name: it may refuse one. */
+  proxyLookup?: LookupFunction
   /** Shorter times for tests, milliseconds: to acknowledge a message, to connect, to link. */
   timeouts?: ConnectionEnvironment['timeouts']
 }
@@ -20,7 +23,7 @@ const FORGET_KEYS_EVERY_MS = 60_000
 
 /** WhatsApp Web sessions through unmodified Baileys, with everything that it lacks added from outside. */
 export function createBaileysProvider(options: BaileysProviderOptions = {}): Provider {
-  const { logger, emulator, timeouts = {} } = options
+  const { logger, emulator, proxyLookup, timeouts = {} } = options
   useSmallBufferPool()
   verifySignaturesStrictly()
   silenceLibsignal()
@@ -29,6 +32,7 @@ export function createBaileysProvider(options: BaileysProviderOptions = {}): Pro
     caches: new SharedCaches(),
     logger: baileysLogger(logger),
     url: emulator?.url,
+    proxyLookup,
     timeouts,
   }
   const connections = new Set<BaileysConnection>()

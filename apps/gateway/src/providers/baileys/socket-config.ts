@@ -1,4 +1,5 @@
 import { Agent } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import {
   type AuthenticationCreds,
@@ -32,6 +33,8 @@ export interface SocketConfigOptions {
   url: string | undefined
   /** How the companion names itself. */
   name: WABrowserDescription
+  /** Finds the session's proxy, or refuses to. */
+  proxyLookup: LookupFunction | undefined
   /** Aborted when the connection has ended. */
   signal: AbortSignal
   /** The proxy answers, and does not let the connection through. */
@@ -71,12 +74,14 @@ export function socketConfig(options: SocketConfigOptions): UserFacingSocketConf
   }
 }
 
-function agentOf({ url, settings: { proxy }, signal, onProxyRefused }: SocketConfigOptions): Agent | undefined {
+function agentOf(options: SocketConfigOptions): Agent | undefined {
+  const { url, settings, proxyLookup: lookup, signal, onProxyRefused: onRefused } = options
+  const { proxy } = settings
   const isSecure = (url ?? DEFAULT_CONNECTION_CONFIG.waWebSocketUrl).toString().startsWith('wss:')
   if (!isSecure && proxy === undefined) return undefined
   shared ??= shareSecureContext()
   if (proxy === undefined) return shared.agent
-  return createProxyAgent({ proxy, isSecure, secureContext: shared.secureContext, signal, onRefused: onProxyRefused })
+  return createProxyAgent({ proxy, isSecure, secureContext: shared.secureContext, lookup, signal, onRefused })
 }
 
 function shareSecureContext(): { secureContext: SecureContext; agent: Agent } {

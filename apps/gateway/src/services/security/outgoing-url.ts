@@ -18,6 +18,8 @@ export interface OutgoingUrlGuard extends AsyncDisposable {
   check(url: string): URL
   /** Throws `url_not_allowed` for a proxy in a private network. A host that is not known now may be known later. */
   checkProxy(url: string): Promise<void>
+  /** As `dns.lookup`, but fails with `url_not_allowed` for a host in a private network. */
+  readonly lookup: LookupFunction
   /** Connects only to allowed addresses: to the very ones that were checked, so that a second answer of DNS changes nothing. */
   readonly agent: Agent
 }
@@ -68,6 +70,7 @@ export function createOutgoingUrlGuard(
       const refusal = await new Promise<Error | null>((done) => lookup(host, { all: true }, done))
       if (refusal instanceof FrontdeskError) throw refusal
     },
+    lookup,
     agent,
     [Symbol.asyncDispose]: () => agent.destroy(),
   }
