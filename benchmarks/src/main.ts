@@ -15,6 +15,7 @@ Examples:
   npm run bench -- outbound --messages 5000 --sessions 10
   npm run bench -- startup
   npm run bench -- restart --count 1000
+  npm run bench -- takeover --count 1000
   npm run bench -- hold --sessions 1000 --seconds 600 --per-second 50
   npm run bench -- linking --count 1000
   npm run chaos -- --profile week --sessions 200 --seconds 300 --seed 1
@@ -109,6 +110,14 @@ and does not count.`,
     .action(async (options) => {
       const { restart } = await import('./restart.ts')
       await restart(resources, options)
+    })
+  program
+    .command('takeover')
+    .description('time until the sessions of a session host that is killed are online again')
+    .option('--count <number>', 'how many sessions it has; another one has as many', atLeast(1), 1000)
+    .action(async (options) => {
+      const { takeover } = await import('./takeover.ts')
+      await takeover(resources, options)
     })
   program
     .command('hold')

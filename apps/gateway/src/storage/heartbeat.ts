@@ -29,7 +29,6 @@ with alive as (
 select
   exists (select from seen) as "isAlive",
   (select count(*) from died) as "died",
-  (select count(*) from node where isfinite(seen_at)) as "nodes",
   (select sum(incarnation)::text from node) as "lives"`
 
 /** What a heartbeat has found. */
@@ -38,8 +37,6 @@ export interface Heartbeat {
   isAlive: boolean
   /** Nodes that this heartbeat has declared dead. */
   died: number
-  /** Nodes that lived when it came, this one included. */
-  nodes: number
   /** Changes whenever a life of any node begins or ends. */
   lives: string
 }

@@ -43,8 +43,10 @@ const withOwner = sql`session
   left join session_lease lease on lease.session_id = session.id
   left join node owner on owner.id = lease.node_id and owner.incarnation = lease.node_incarnation`
 
-/** How the sessions stand that are wanted. */
+/** How the sessions stand that are wanted, and who could own them. */
 export interface Ownership {
+  /** Nodes that live. */
+  nodes: number
   wanted: number
   /** Of these, those that nobody owns. */
   free: number
@@ -52,9 +54,10 @@ export interface Ownership {
 
 export async function readOwnership(database: Database): Promise<Ownership> {
   const { rows } = await sql<Ownership>`
-    select count(*) as wanted, count(*) filter (where owner.id is null) as free
+    select count(*) as wanted, count(*) filter (where owner.id is null) as free,
+      (select count(*) from node where isfinite(seen_at)) as nodes
     from ${withOwner} where ${isWanted}`.execute(database.worker)
-  return rows[0] ?? { wanted: 0, free: 0 }
+  return rows[0] ?? { nodes: 0, wanted: 0, free: 0 }
 }
 
 /**

@@ -124,15 +124,13 @@ export class SessionClaimer implements AsyncDisposable {
   }
 
   async #claimNamed(life: NodeLife): Promise<void> {
-    const { database, membership, running, notClaimed } = this.#options
+    const { database, running, notClaimed } = this.#options
     const among = [...this.#named]
-    const room = membership.nodes === 1 ? among.length : Math.max(this.#share - running(), 0)
-    const limit = Math.min(among.length, room)
+    const limit = Math.min(among.length, Math.max(this.#share - running(), 0))
     if (limit < among.length) this.#isLookDue = true
     this.#named.clear()
-    if (limit === 0) return
     try {
-      const claims = await claimSessions(database, life, { limit, among })
+      const claims = limit === 0 ? [] : await claimSessions(database, life, { limit, among })
       this.#take(life, claims)
       const claimed = new Set(claims.map(({ lease }) => lease.sessionId))
       for (const sessionId of among) if (!claimed.has(sessionId)) notClaimed(sessionId)
@@ -143,12 +141,15 @@ export class SessionClaimer implements AsyncDisposable {
   }
 
   async #claimShare(life: NodeLife): Promise<void> {
-    const { database, membership, running, handOver } = this.#options
-    const { wanted, free } = await readOwnership(database)
-    this.#share = Math.ceil(wanted / membership.nodes)
+    const { database, running, handOver } = this.#options
+    const { nodes, wanted, free } = await readOwnership(database)
+    const isAlone = nodes <= 1
+    const share = Math.ceil(wanted / nodes)
+    // What is wanted from now on is ours as well, as long as there is nobody else.
+    this.#share = isAlone ? Number.POSITIVE_INFINITY : share
     this.#isLookDue = false
     this.#lookIn(INTERVAL_MS)
-    const excess = running() - this.#share
+    const excess = running() - share
     if (free === 0) {
       this.#patientSinceMs = undefined
       if (excess <= 0) return
@@ -159,13 +160,12 @@ export class SessionClaimer implements AsyncDisposable {
       this.#lookIn(HAND_OVER_INTERVAL_MS)
       return
     }
-    const limit = Math.min(BATCH, excess < 0 ? -excess : this.#isPatient() ? 0 : BATCH)
+    const limit = Math.min(BATCH, excess < 0 ? -excess : !isAlone && this.#isPatient() ? 0 : BATCH)
     if (limit > 0) this.#take(life, await claimSessions(database, life, { limit }))
     this.#lookIn(limit > 0 ? BATCH_PAUSE_MS : PATIENCE_STEP_MS)
   }
 
   #isPatient(): boolean {
-    if (this.#options.membership.nodes === 1) return false
     this.#patientSinceMs ??= performance.now()
     return performance.now() - this.#patientSinceMs < PATIENCE_MS
   }

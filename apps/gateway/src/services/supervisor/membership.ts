@@ -48,7 +48,6 @@ export class Membership implements AsyncDisposable {
   /** Since the last fence: until nothing of the former life runs any more. */
   #clearing: Promise<void> | undefined
   #lives = ''
-  #nodes = 1
 
   constructor({ database, nodeId, log }: MembershipOptions) {
     this.#database = database
@@ -68,11 +67,6 @@ export class Membership implements AsyncDisposable {
   get life(): NodeLife | undefined {
     if (this.#life !== undefined && performance.now() > this.#validUntilMs) this.#fence('no heartbeat in time')
     return this.#life
-  }
-
-  /** Nodes that live, this one included. */
-  get nodes(): number {
-    return this.#nodes
   }
 
   /** Ends at once, because nobody watches over this process any more: the sockets are closed first. */
@@ -125,7 +119,7 @@ export class Membership implements AsyncDisposable {
 
   async #beat(life: NodeLife): Promise<void> {
     const sentAtMs = performance.now()
-    const { isAlive, died, nodes, lives } = await this.#connection.beat(life)
+    const { isAlive, died, lives } = await this.#connection.beat(life)
     // Fenced while the answer was on its way: it is about a former life.
     if (this.life !== life) return
     if (!isAlive) {
@@ -133,7 +127,6 @@ export class Membership implements AsyncDisposable {
       return
     }
     this.#prolong(sentAtMs)
-    this.#nodes = nodes - died
     if (died > 0) this.#log.warn({ died }, 'Nodes have not been seen in time; their sessions are free.')
     if (died > 0 || lives !== this.#lives) this.#listener?.changed()
     this.#lives = lives

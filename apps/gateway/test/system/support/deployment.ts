@@ -41,7 +41,7 @@ export class Deployment implements AsyncDisposable {
     const emulator = await startEmulator({ behaviour: { sendsHistory: false } })
     opening.defer(() => emulator.close())
     const database = opening.use(await createTestDatabase())
-    await watchWrites(database)
+    await watchWrites(database.url)
     const proxy = opening.use(await startFaultyProxy(database.url))
     return new Deployment(emulator, database, proxy, opening.move())
   }
@@ -190,7 +190,7 @@ export class Deployment implements AsyncDisposable {
 
   /** What must never have happened, whoever owned what when. */
   async faults() {
-    const { stale, writers } = await readWatched(this.database)
+    const { stale, writers } = await readWatched(this.database.url)
     const { decryptFailures, retryReceipts, framesAfterReplacement } = await this.emulator.counters()
     return { wasWatched: writers > 0, staleWrites: stale, decryptFailures, retryReceipts, framesAfterReplacement }
   }

@@ -1,11 +1,10 @@
 import { connect, connectionConfig } from '#src/storage/connection.ts'
-import type { TestDatabase } from '../../support/database.ts'
 
 /**
  * Notes which database connection writes what only a session's owner may write, and whose the session is at that moment. A
  * connection belongs to one process for its life: one that has written sessions of two nodes was stale for one of them.
  */
-export async function watchWrites({ url }: TestDatabase): Promise<void> {
+export async function watchWrites(url: string): Promise<void> {
   const client = await connect(connectionConfig(url))
   await client.query(`
     create table watched_write (connection integer, node_id uuid, primary key (connection, node_id));
@@ -26,7 +25,7 @@ export async function watchWrites({ url }: TestDatabase): Promise<void> {
 }
 
 /** Connections that have written as owners, and those among them that have done it under another owner's lease. */
-export async function readWatched({ url }: TestDatabase): Promise<{ writers: number; stale: number }> {
+export async function readWatched(url: string): Promise<{ writers: number; stale: number }> {
   const client = await connect(connectionConfig(url))
   const { rows } = await client.query<{ writers: number; stale: number }>(`
     select count(*) as writers, count(*) filter (where nodes > 1) as stale
