@@ -3,6 +3,8 @@ import type { z } from 'zod'
 import { type LogLevel, type Setting, settings } from '#src/deployment-settings.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 
+const HOUR_MS = 60 * 60 * 1000
+
 /** Everything that can be set, derived and checked: the rest of the program never sees the environment. */
 export interface Config {
   /** Which WhatsApp the sessions belong to. A database never mixes the two. */
@@ -31,6 +33,12 @@ export interface Config {
     linkingAttemptsPerHour: number
     /** WhatsApp Web's version, when it must differ from the provider's own. */
     waVersion: string | undefined
+  }
+  backups: {
+    /** Undefined: nothing is backed up by itself. */
+    url: string | undefined
+    everyMs: number
+    keep: number
   }
   secrets: Secrets
 }
@@ -153,6 +161,11 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
       deviceName: required(values.deviceName),
       linkingAttemptsPerHour: required(values.linkingAttemptsPerHour),
       waVersion: values.waVersion,
+    },
+    backups: {
+      url: values.backupUrl,
+      everyMs: required(values.backupEveryHours) * HOUR_MS,
+      keep: required(values.backupKeep),
     },
     secrets: {
       databaseUrl: values.databaseUrl,

@@ -6,6 +6,7 @@ import { createLog, type LogFormat, type Logger } from '#src/log.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import { Alerts } from '#src/services/alerts/alerts.ts'
+import { BackupSchedule } from '#src/services/backups/backup-schedule.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { Inbox } from '#src/services/inbox/inbox.ts'
@@ -96,8 +97,14 @@ export async function startGateway(
   const databaseUrl = await useDatabaseServer(config, log, starting)
   await migrate(config.secrets.databaseDirectUrl ?? databaseUrl)
   const foundation = await layFoundation(config, databaseUrl, log, starting)
-  const { database, alerts, generatedMasterKeyFile } = foundation
-  starting.use(await startMaintenance({ database, alerts, log }))
+  const { database, keyRing, alerts, generatedMasterKeyFile } = foundation
+  starting.use(await startMaintenance({ database, keyRing, alerts, log }))
+  const { url: backupUrl, ...schedule } = config.backups
+  if (backupUrl !== undefined) {
+    const masterKey = async () => (await loadMasterKey(config.secrets, async () => true)).masterKey
+    const source = { database, keyRing, environment: config.environment, masterKey }
+    starting.use(new BackupSchedule({ source, url: backupUrl, ...schedule, alerts, log }))
+  }
 
   const isSupervisor = config.sessionHosts > 0
   const owner = isSupervisor ? undefined : await buildSessionOwner(foundation, () => undefined, starting)

@@ -6,5 +6,6 @@ const gateway = () => import('#src/gateway.ts')
 await runCli(process.argv.slice(2), {
   startGateway: async (config, options) => (await gateway()).startGateway(config, options),
   runSessionHost: async () => (await gateway()).runSessionHost(),
+  openDeployment: async (config, options) => (await import('#src/deployment.ts')).openDeployment(config, options),
   migrate: async (config, options) => (await gateway()).migrateDatabase(config, options),
 })

@@ -2,11 +2,13 @@ import { z } from 'zod'
 import { id, moment, pageSize } from './common.ts'
 import { itemCursor } from './list.ts'
 
-export const alertKind = z.enum(['client_outdated', 'session_unstable', 'session_stuck', 'phone_silent']).meta({
-  id: 'AlertKind',
-  description:
-    "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it.",
-})
+export const alertKind = z
+  .enum(['client_outdated', 'session_unstable', 'session_stuck', 'phone_silent', 'backup_failed'])
+  .meta({
+    id: 'AlertKind',
+    description:
+      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour.",
+  })
 export type AlertKind = z.infer<typeof alertKind>
 
 export const alert = z

@@ -195,6 +195,11 @@ export const ERRORS = {
     stage: 'start',
     title: 'A process that owns sessions has ended. The log says why.',
   },
+  deployment_not_started: {
+    status: 500,
+    stage: 'start',
+    title: 'There is no deployment here yet. Start it once with `frontdesk start`, or name its data directory.',
+  },
   port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
   // backups and imports
   backup_not_found: { status: 404, stage: 'restore', title: 'There is no such backup. See `frontdesk backup list`.' },

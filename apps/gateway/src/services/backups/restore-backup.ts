@@ -97,6 +97,13 @@ export async function restoreBackup(
   return summary
 }
 
+/** The name of the newest backup of each company. */
+export async function newestBackups(store: BackupStore): Promise<string[]> {
+  const newest = new Map<string, string>()
+  for (const { name } of await store.list()) newest.set(name.slice(0, name.indexOf('/')), name)
+  return [...newest.values()]
+}
+
 const isOfAnother = (record: ReadBackupRecord, sessionId: string): boolean =>
   (record.type === 'session' && record.id !== sessionId) || (record.type === 'key' && record.sessionId !== sessionId)
 

@@ -76,3 +76,10 @@ export async function writeKeyFile(file: string, key: Buffer): Promise<boolean> 
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code
+
+/** @throws FrontdeskError `master_key_missing`, `configuration_invalid` */
+export async function requireKeyFile(file: string): Promise<Buffer> {
+  const key = await readKeyFile(file)
+  if (key === undefined) throw new FrontdeskError('master_key_missing', `Expected it in ${file}.`)
+  return key
+}

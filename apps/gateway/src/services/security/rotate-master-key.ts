@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Database } from '#src/storage/database.ts'
 import { replaceMasterKey } from '#src/storage/key-rotation.ts'
-import { type MasterKeyPlace, newMasterKey, readKeyFile, writeKeyFile } from './master-key.ts'
+import { type MasterKeyPlace, newMasterKey, requireKeyFile, writeKeyFile } from './master-key.ts'
 
 export interface MasterKeyRotation {
   /** The file that holds the former key from now on; undefined if the key comes from the settings. */
@@ -23,7 +23,7 @@ export async function rotateMasterKey(
   { masterKey, masterKeyFile }: MasterKeyPlace,
   newMasterKeyFile?: string,
 ): Promise<MasterKeyRotation> {
-  const given = newMasterKeyFile === undefined ? undefined : await requireKey(newMasterKeyFile)
+  const given = newMasterKeyFile === undefined ? undefined : await requireKeyFile(newMasterKeyFile)
   if (masterKey !== undefined) {
     if (given === undefined)
       throw new FrontdeskError(
@@ -34,9 +34,9 @@ export async function rotateMasterKey(
     return { formerKeyFile: undefined }
   }
   const nextFile = `${masterKeyFile}.next`
-  const current = await requireKey(masterKeyFile)
+  const current = await requireKeyFile(masterKeyFile)
   await writeKeyFile(nextFile, given ?? newMasterKey())
-  const next = await requireKey(nextFile)
+  const next = await requireKeyFile(nextFile)
   if (given !== undefined && !next.equals(given))
     throw new FrontdeskError(
       'key_rotation_unfinished',
@@ -49,12 +49,6 @@ export async function rotateMasterKey(
   await using directory = await open(dirname(masterKeyFile))
   await directory.sync()
   return { formerKeyFile }
-}
-
-async function requireKey(file: string): Promise<Buffer> {
-  const key = await readKeyFile(file)
-  if (key === undefined) throw new FrontdeskError('master_key_missing', `Expected it in ${file}.`)
-  return key
 }
 
 async function linkUnlessThere(existing: string, name: string): Promise<void> {

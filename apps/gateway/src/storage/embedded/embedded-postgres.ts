@@ -68,6 +68,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
+/** The address of the server that another process of this machine runs in this data directory, while it runs. */
+export async function joinEmbeddedPostgres(dataDir: string): Promise<{ url: string } & AsyncDisposable> {
+  const { path, [Symbol.asyncDispose]: dispose } = await shortPathTo(join(resolve(dataDir), 'postgres'))
+  return { url: urlOf(path, DATABASE), [Symbol.asyncDispose]: dispose }
+}
+
 const urlOf = (socketDirectory: string, database: string): string =>
   `postgresql://${SERVER_USER}@localhost/${database}?host=${encodeURIComponent(socketDirectory)}`
 

@@ -1,12 +1,17 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '#src/version.ts'
+import { backupCommand } from './backup.ts'
 import { benchCommand } from './bench.ts'
 import { demoCommand } from './demo/demo-command.ts'
+import { importCommand } from './import.ts'
+import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
 import { openapiCommand } from './openapi.ts'
 import { createOutput, exitCodeOf, type Output } from './output.ts'
+import { restoreCommand } from './restore.ts'
 import type { CliDependencies } from './running-gateway.ts'
 import { sessionHostCommand } from './session-host.ts'
+import { sessionsCommand } from './sessions.ts'
 import { settingsCommand } from './settings.ts'
 import { startCommand } from './start.ts'
 
@@ -43,10 +48,18 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     demoCommand(dependencies),
     startCommand(dependencies, output),
     migrateCommand(dependencies, output),
+    keysCommand(dependencies, output),
+    backupCommand(dependencies, output),
+    restoreCommand(dependencies, output),
+    importCommand(dependencies, output),
+    sessionsCommand(output),
     settingsCommand(output),
     openapiCommand(),
   ]
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  for (const command of commands) {
+    program.addCommand(command.copyInheritedSettings(program))
+    for (const subcommand of command.commands) subcommand.copyInheritedSettings(program)
+  }
   program.addCommand(sessionHostCommand(dependencies), { hidden: true })
   // Reads nothing by itself, so that it inherits nothing.
   program.addCommand(benchCommand(argv))

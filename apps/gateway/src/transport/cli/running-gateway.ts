@@ -1,5 +1,7 @@
 import type { Config } from '#src/config.ts'
 import type { LogFormat, Logger } from '#src/log.ts'
+import type { BackupSource } from '#src/services/backups/create-backup.ts'
+import type { RestoreTarget } from '#src/services/backups/restore-backup.ts'
 import type { CompanyRegistry, HttpServices, SessionRegistry } from '../http/services.ts'
 
 /** What the command line needs of a gateway that runs. Disposing ends it cleanly. */
@@ -20,6 +22,11 @@ export interface CliDependencies {
   startGateway: (config: Config, options: { log: Logger; logFormat?: LogFormat }) => Promise<RunningGateway>
   /** Owns sessions for a gateway that has started this process, until it is told to end. */
   runSessionHost: () => Promise<void>
+  /** The database and the keys, beside a gateway that runs or not. `newEnvironment`: what a new database is claimed for. */
+  openDeployment: (
+    config: Config,
+    options: { log: Logger; newEnvironment?: Config['environment'] },
+  ) => Promise<BackupSource & RestoreTarget & AsyncDisposable>
   /** Brings the database to this version; the names of the migrations that were applied. */
   migrate: (config: Config, options: { log: Logger }) => Promise<string[]>
 }

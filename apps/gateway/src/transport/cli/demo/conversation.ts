@@ -1,6 +1,6 @@
 import type { Company, CreatedApiKey, LinkingCode, List, MessageResource, Session } from '@frontdesk/api-contract'
 import type { EmulatorControl } from 'whatsapp-emulator'
-import { ApiClient } from './api-client.ts'
+import { ApiClient } from '../api-client.ts'
 import { CUSTOMER, QUESTIONS, SALON, SALON_SETTINGS } from './salon.ts'
 import type { Transcript } from './transcript.ts'
 import { until } from './until.ts'

@@ -1,6 +1,7 @@
 import type { Problem } from '@frontdesk/api-contract'
+import { ERRORS, type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 
-/** Calls the API as any integrator would: over HTTP, with a key. */
+/** Calls the API as any integrator would: over HTTP, with a key. Rejects with `FrontdeskError` for what the API refuses. */
 export class ApiClient {
   readonly #baseUrl: string
   readonly #key: string
@@ -35,11 +36,14 @@ export class ApiClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((cause: unknown) => {
+      throw new FrontdeskError('unavailable', `No gateway answers at ${this.#baseUrl}.`, { cause })
     })
-    if (!response.ok) {
-      const problem = (await response.json()) as Problem
-      throw new Error(`${method} ${path}: ${problem.title} ${problem.detail ?? ''}`)
-    }
-    return response
+    if (response.ok) return response
+    const { code, detail, title } = (await response.json()) as Problem
+    if (isErrorCode(code)) throw new FrontdeskError(code, detail)
+    throw new Error(`${method} ${path}: ${title} ${detail ?? ''}`)
   }
 }
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code)

@@ -1,0 +1,73 @@
+import { Command } from 'commander'
+import { loadConfig } from '#src/config.ts'
+import { createLog } from '#src/log.ts'
+import { createBackups } from '#src/services/backups/create-backup.ts'
+import { verifyBackup } from '#src/services/backups/restore-backup.ts'
+import { backupKey, openStoreFor } from './backup-options.ts'
+import type { Output } from './output.ts'
+import type { CliDependencies } from './running-gateway.ts'
+import { addSettingOptions, flagsOf } from './setting-options.ts'
+
+const EXAMPLES = `
+Examples:
+  $ frontdesk backup create --to /var/backups/frontdesk
+  $ frontdesk backup list --from s3://bucket/prefix
+  $ frontdesk backup verify <name>
+
+Backups are sealed with a key that follows from the master key: without that key they are worth nothing.`
+
+interface BackupOptions extends Record<string, unknown> {
+  to?: string
+  from?: string
+  company?: string
+  masterKeyFile?: string
+}
+
+const FROM = ['--from <place>', 'file:///path, a path, or s3://bucket/prefix, instead of FRONTDESK_BACKUP_URL'] as const
+
+/** `frontdesk backup`: encrypted backups of credentials, keys and settings, beside those that are made by schedule. */
+export function backupCommand({ openDeployment }: CliDependencies, output: () => Output): Command {
+  const create = addSettingOptions(new Command('create'))
+    .description('Back up one company, or all')
+    .option('--to <place>', FROM[1])
+    .option('--company <id>', 'only this company')
+    .action(async (options: BackupOptions) => {
+      const config = loadConfig(flagsOf(options))
+      using store = await openStoreFor(config, options.to)
+      await using deployment = await openDeployment(config, { log: createLog({ level: config.logLevel }) })
+      const count = await createBackups(deployment, store, options.company, (name) => {
+        output().say(name)
+        output().report({ type: 'backup_created', name })
+      })
+      output().say(`${count} backed up.`)
+    })
+  const list = addSettingOptions(new Command('list'))
+    .description('List backups, by company and time')
+    .option(...FROM)
+    .option('--company <id>', 'only of this company')
+    .action(async (options: BackupOptions) => {
+      using store = await openStoreFor(loadConfig(flagsOf(options)), options.from)
+      for (const { name, bytes } of await store.list(options.company)) {
+        output().say(`${name}  ${bytes} bytes`)
+        output().report({ type: 'backup', name, bytes })
+      }
+    })
+  const verify = addSettingOptions(new Command('verify'))
+    .description('Read a whole backup and prove every byte of it; changes nothing')
+    .argument('<name>', 'as `backup list` names it')
+    .option(...FROM)
+    .option('--master-key-file <path>', 'the master key that it was made with, if that was another one')
+    .action(async (name: string, options: BackupOptions) => {
+      const config = loadConfig(flagsOf(options))
+      using store = await openStoreFor(config, options.from)
+      const { sessionIds, ...rest } = await verifyBackup(store, name, await backupKey(config, options.masterKeyFile))
+      output().say(`Whole: of ${rest.createdAt}, ${sessionIds.length} sessions, ${rest.keys} keys.`)
+      output().report({ type: 'backup_verified', name, ...rest, sessionIds })
+    })
+  return new Command('backup')
+    .description("Back up companies' credentials, keys and settings, and look at backups")
+    .addHelpText('after', EXAMPLES)
+    .addCommand(create)
+    .addCommand(list)
+    .addCommand(verify)
+}
