@@ -26,6 +26,10 @@ describe('frontdesk', () => {
       ['bench', '--help'],
       ['sessions', 'inbound', 'outbound', 'startup'],
     ],
+    [
+      ['sessions', '--help'],
+      ['--company <id>', 'FRONTDESK_PLATFORM_KEY'],
+    ],
     [['settings', '--help'], ['--markdown']],
     [['openapi', '--help'], ['openapi.json']],
   ])('explains itself: %j', async (args, expected) => {

@@ -191,3 +191,36 @@ describe('start --link', () => {
     expect(errors).toContain('This is not a phone number.')
   })
 })
+
+describe('sessions', () => {
+  it('asks a gateway that runs for something of many sessions, and shows how far it has come', async () => {
+    await using database = await createTestDatabase()
+    await using gateway = runFrontdesk(['--json', 'start'], onDatabase(database))
+    const { url, platformKey } = await gateway.fact('ready')
+    const companyId = await database.createCompany()
+    for (let count = 0; count < 3; count++) await database.createSession(companyId)
+    const ask = (...args: string[]) =>
+      runFrontdesk(['sessions', ...args, '--url', url], { FRONTDESK_PLATFORM_KEY: platformKey }).ended
+
+    const { code, output } = await ask('pause', '--company', companyId)
+    expect(code).toBe(0)
+    expect(output.split('\n').at(-1)).toBe(`[${'#'.repeat(30)}] 3 of 3 told`)
+    const rows = await database.database.worker.selectFrom('session').select('desired').execute()
+    expect(rows.map(({ desired }) => desired)).toEqual(['stopped', 'stopped', 'stopped'])
+
+    expect(await runFrontdesk(['sessions', 'pause', '--url', url, '--key', 'fd_platform_wrong']).ended).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('This API key is not known') as string,
+    })
+    expect(await ask('explode')).toMatchObject({
+      code: 2,
+      errors: expect.stringContaining('Allowed choices') as string,
+    })
+    gateway.signal('SIGINT')
+    await gateway.ended
+    expect(await ask('pause')).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining(`No gateway answers at ${url}`) as string,
+    })
+  })
+})
