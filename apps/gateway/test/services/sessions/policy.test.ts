@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import { afterIncident, type SessionIncident, type SessionStatus } from '#src/model/session-state.ts'
 import { LinkingPlan } from '#src/services/sessions/linking-plan.ts'
+import { OutdatedVersions } from '#src/services/sessions/outdated-versions.ts'
 import { ReconnectPlan } from '#src/services/sessions/reconnect-plan.ts'
 import { RECONNECT_POLICY } from '#src/services/sessions/reconnect-policy.ts'
 
@@ -192,5 +193,19 @@ describe('how a session is linked', () => {
     expect(plan.expired()).toBe(false)
     expect(plan.begin({ prefersPairingCode: true, phone })).toEqual({ kind: 'pairing_code', phone })
     expect(plan.expired()).toBe(false)
+  })
+})
+
+describe('a version that WhatsApp refuses', () => {
+  test('is found out by one session, and not tried by the others until it is accepted somewhere', () => {
+    const versions = new OutdatedVersions()
+    expect(versions.isRefused('2.3000.1')).toBe(false)
+    expect(versions.refused('2.3000.1')).toBe(true)
+    expect(versions.refused('2.3000.1')).toBe(false)
+    expect(versions.isRefused('2.3000.1')).toBe(true)
+    expect(versions.isRefused(undefined)).toBe(false)
+    expect(versions.accepted('2.3000.1')).toBe(true)
+    expect(versions.accepted('2.3000.1')).toBe(false)
+    expect(versions.isRefused('2.3000.1')).toBe(false)
   })
 })
