@@ -1,9 +1,11 @@
 import { type Kysely, sql } from 'kysely'
 import { DatabaseError } from 'pg'
 import type { SessionStatus } from '#src/model/session-state.ts'
-import { appendEvents } from './events.ts'
+import { storableJson } from '#src/model/storable-text.ts'
+import type { Database } from './database.ts'
+import { type Lease, LeaseLostError } from './leases.ts'
 import type { DesiredState, Schema } from './schema-types.ts'
-import { addUptime } from './session-uptime.ts'
+import { addedUptime } from './session-uptime.ts'
 
 /** A transition, as it is stored. */
 export interface StateChange extends SessionStatus {
@@ -37,47 +39,83 @@ export class NumberTakenError extends Error {
 
 const UNIQUE_VIOLATION = '23505'
 
+/** A session's transition, by the lease under which its owner says so. */
+export interface Transition {
+  lease: Lease
+  change: StateChange
+}
+
 /**
- * Stores a transition, the uptime up to it, and its event. What is over and not linked keeps no key: the next start links
- * anew. A part of the owner's fenced transaction.
- * @throws NumberTakenError
+ * Stores one transition of each of these sessions, the uptime up to it, and its event: one statement, since after a
+ * restart thousands have one at the same time. Sessions whose lease has been taken over are passed over.
+ * @returns the sessions whose transition is stored
+ * @throws NumberTakenError if one of them has a number that another session has linked: then nothing is stored
  */
-export async function changeSessionState(
-  companyId: string,
-  db: Kysely<Schema>,
-  sessionId: string,
-  change: StateChange,
-): Promise<void> {
-  const { state, reason, isLinked, isOver, since, nextAttemptAt, attempts, account, linkingCode, fulfils } = change
-  await addUptime(companyId, db, sessionId, { until: since, onlineUntil: change.formerOwnerSeenAt ?? since })
+export async function storeTransitions(db: Kysely<Schema>, transitions: readonly Transition[]): Promise<Set<string>> {
+  const of = <Value>(value: (transition: Transition) => Value) => transitions.map(value)
   try {
-    await db
-      .updateTable('session')
-      .set({
-        state,
-        reason,
-        state_since: since,
-        next_attempt_at: nextAttemptAt,
-        attempts,
-        linked_at: isLinked ? sql<Date>`coalesce(linked_at, ${since})` : null,
-        linking_code: linkingCode?.sealed ?? null,
-        linking_code_expires_at: linkingCode?.expiresAt ?? null,
-        // What the company has asked for meanwhile, such as deleting it, is not forgotten.
-        ...(isOver &&
-          fulfils && { desired: sql<DesiredState>`case desired when ${fulfils} then 'stopped' else desired end` }),
-        ...account,
-      })
-      .where('company_id', '=', companyId)
-      .where('id', '=', sessionId)
-      .execute()
+    const { rows } = await sql<{ session_id: string }>`
+      with changed as (
+        select change.*, coalesce(online_until, since) as counted_until from unnest(
+          ${of(({ lease }) => lease.sessionId)}::uuid[], ${of(({ lease }) => lease.epoch)}::int8[],
+          ${of(({ change }) => change.state)}::text[], ${of(({ change }) => change.reason)}::text[],
+          ${of(({ change }) => change.since)}::timestamptz[], ${of(({ change }) => change.nextAttemptAt)}::timestamptz[],
+          ${of(({ change }) => change.attempts)}::int4[], ${of(({ change }) => change.isLinked)}::boolean[],
+          ${of(({ change }) => change.account?.phone ?? null)}::text[],
+          ${of(({ change }) => change.account?.lid ?? null)}::text[],
+          ${of(({ change }) => change.linkingCode?.sealed ?? null)}::bytea[],
+          ${of(({ change }) => change.linkingCode?.expiresAt ?? null)}::timestamptz[],
+          ${of(({ change }) => (change.isOver ? (change.fulfils ?? null) : null))}::text[],
+          ${of(({ change }) => change.formerOwnerSeenAt ?? null)}::timestamptz[], ${of(({ change }) => dataOf(change))}::jsonb[]
+        ) as change (session_id, epoch, state, reason, since, next_attempt_at, attempts, is_linked, phone, lid,
+          linking_code, linking_code_expires_at, fulfils, online_until, data)
+      ), held as materialized (
+        select changed.*, lease.company_id from changed
+        join session_lease lease on lease.session_id = changed.session_id and lease.epoch = changed.epoch
+        for share of lease
+      ), counted as (${addedUptime(sql`held`)}), announced as (
+        insert into event (company_id, type, session_id, subject_id, data)
+        select company_id, 'session.state_changed', session_id, session_id, data from held
+      )
+      update session set
+        state = held.state,
+        reason = held.reason,
+        state_since = held.since,
+        next_attempt_at = held.next_attempt_at,
+        attempts = held.attempts,
+        linked_at = case when held.is_linked then coalesce(linked_at, held.since) end,
+        linking_code = held.linking_code,
+        linking_code_expires_at = held.linking_code_expires_at,
+        -- What the company has asked for meanwhile, such as deleting it, is not forgotten.
+        desired = case desired when held.fulfils then 'stopped' else desired end,
+        phone = coalesce(held.phone, session.phone),
+        lid = case when held.phone is null then session.lid else held.lid end
+      from held where session.id = held.session_id
+      returning session.id as session_id`.execute(db)
+    return new Set(rows.map(({ session_id: sessionId }) => sessionId))
   } catch (error) {
     const isTaken =
       error instanceof DatabaseError && error.code === UNIQUE_VIOLATION && error.constraint === 'session_phone'
     throw isTaken ? new NumberTakenError() : error
   }
-  if (isOver && !isLinked) await removeKeys(db, sessionId, state === 'logged_out' ? since : undefined)
-  const data = { state, reason, nextAttemptAt: nextAttemptAt?.toISOString() ?? null, attempt: attempts }
-  await appendEvents(db, [{ companyId, type: 'session.state_changed', sessionId, subjectId: sessionId, data }])
+}
+
+const dataOf = ({ state, reason, nextAttemptAt, attempts }: StateChange): string =>
+  storableJson({ state, reason, nextAttemptAt: nextAttemptAt?.toISOString() ?? null, attempt: attempts })
+
+/**
+ * Stores the transition with which a session is over, and removes what it keeps no longer: one that is not linked keeps
+ * no key, the next start links anew; one that is deleted keeps no secret at all.
+ * @throws LeaseLostError
+ */
+export async function storeLastTransition(database: Database, { lease, change }: Transition): Promise<void> {
+  const { sessionId, companyId } = lease
+  await database.worker.transaction().execute(async (db) => {
+    const stored = await storeTransitions(db, [{ lease, change }])
+    if (!stored.has(sessionId)) throw new LeaseLostError(lease)
+    if (!change.isLinked) await removeKeys(db, sessionId, change.state === 'logged_out' ? change.since : undefined)
+    if (change.reason === 'deleted') await deleteSession(companyId, db, sessionId, change.since)
+  })
 }
 
 /** The keys are gone; put aside for a while if `retiredAt` is given. */
@@ -116,7 +154,7 @@ export async function changeLinkingCode(
  * Removes what a deleted session keeps no longer: everything secret. Its messages, contacts and events stay; what waits
  * to be sent never will be. After its last transition, and a part of the same transaction; nobody owns it any more.
  */
-export async function deleteSession(companyId: string, db: Kysely<Schema>, sessionId: string, at: Date): Promise<void> {
+async function deleteSession(companyId: string, db: Kysely<Schema>, sessionId: string, at: Date): Promise<void> {
   await db
     .updateTable('session')
     .set({ deleted_at: at, proxy: null, linking_phone: null })

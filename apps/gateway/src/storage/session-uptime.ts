@@ -1,8 +1,8 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Schema } from './schema-types.ts'
 
 /** States in which a linked session is meant to be online. */
-const MEANT_TO_BE_ONLINE = sql`linked_at is not null and state in ('connecting', 'online', 'reconnecting')`
+const MEANT_TO_BE_ONLINE = sql`session.linked_at is not null and session.state in ('connecting', 'online', 'reconnecting')`
 const DAY_MS = 24 * 60 * 60 * 1000
 /** No interval is added for more days: they are not kept for longer. */
 export const UPTIME_RETENTION_DAYS = 100
@@ -15,36 +15,32 @@ export interface Uptime {
 }
 
 /**
- * Adds the time since the session's last transition to its days of UTC, as the state that it ends: before that state is
- * changed, in the same transaction. It counts as online up to `onlineUntil` at most.
+ * The statement that adds the time since each session's last transition to its days of UTC, as the state that it ends.
+ * To be a part of the statement that changes the state, which reads the sessions as they are before it.
+ *
+ * @param changed a relation of `session_id`, `since` (the transition) and `counted_until`: up to then at most the state
+ * before counts as online
  */
-export async function addUptime(
-  companyId: string,
-  db: Kysely<Schema>,
-  sessionId: string,
-  { until, onlineUntil }: { until: Date; onlineUntil: Date },
-): Promise<void> {
-  await sql`
-    with span as (
-      select state = 'online' as is_online,
-        greatest(state_since, ${until}::timestamptz - make_interval(days => ${UPTIME_RETENTION_DAYS})) at time zone 'UTC' as since,
-        ${until}::timestamptz at time zone 'UTC' as until,
-        least(${until}::timestamptz, ${onlineUntil}::timestamptz) at time zone 'UTC' as online_until
-      from session where id = ${sessionId} and company_id = ${companyId} and ${MEANT_TO_BE_ONLINE}
-    ), part as (
-      select day::date as day, greatest(since, day) as since, least(until, day + interval '1 day') as until,
-        least(online_until, day + interval '1 day') as online_until, is_online
-      from span cross join lateral generate_series(date_trunc('day', since), until, interval '1 day') as day
-    )
-    insert into session_uptime (session_id, company_id, day, online_ms, meant_ms)
-    select ${sessionId}, ${companyId}, day,
-      case when is_online then greatest(0, round(extract(epoch from online_until - since) * 1000)) else 0 end,
-      round(extract(epoch from until - since) * 1000)
-    from part where until > since
-    on conflict (session_id, day) do update set
-      online_ms = session_uptime.online_ms + excluded.online_ms,
-      meant_ms = session_uptime.meant_ms + excluded.meant_ms`.execute(db)
-}
+export const addedUptime = (changed: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  insert into session_uptime (session_id, company_id, day, online_ms, meant_ms)
+  select id, company_id, day::date,
+    case when is_online
+      then greatest(0, round(extract(epoch from least(online_until, day + interval '1 day') - greatest(since, day)) * 1000))
+      else 0 end,
+    round(extract(epoch from least(until, day + interval '1 day') - greatest(since, day)) * 1000)
+  from (
+    select session.id, session.company_id, session.state = 'online' as is_online,
+      greatest(session.state_since, changed.since - make_interval(days => ${UPTIME_RETENTION_DAYS})) at time zone 'UTC' as since,
+      changed.since at time zone 'UTC' as until,
+      least(changed.since, changed.counted_until) at time zone 'UTC' as online_until
+    from session join ${changed} as changed on changed.session_id = session.id
+    where ${MEANT_TO_BE_ONLINE}
+  ) as span
+  cross join lateral generate_series(date_trunc('day', since), until, interval '1 day') as day
+  where least(until, day + interval '1 day') > greatest(since, day)
+  on conflict (session_id, day) do update set
+    online_ms = session_uptime.online_ms + excluded.online_ms,
+    meant_ms = session_uptime.meant_ms + excluded.meant_ms`
 
 /**
  * How reliably the session was online up to now, the present state included. Only days are kept: of the day in which a

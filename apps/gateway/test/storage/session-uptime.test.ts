@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { changeSessionState, type StateChange } from '#src/storage/session-states.ts'
+import type { Lease } from '#src/storage/leases.ts'
+import { type StateChange, storeTransitions } from '#src/storage/session-states.ts'
 import { readUptime } from '#src/storage/session-uptime.ts'
+import { claimLease } from '../support/claim-lease.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let testDatabase: TestDatabase
@@ -12,12 +14,18 @@ beforeAll(async () => {
 afterAll(() => testDatabase[Symbol.asyncDispose]())
 
 const worker = () => testDatabase.database.worker
-const change = (sessionId: string, state: StateChange['state'], since: string, more: Partial<StateChange> = {}) =>
-  changeSessionState(companyId, worker(), sessionId, {
-    ...{ state, reason: null, nextAttemptAt: null, attempts: 0, isLinked: true, isOver: false },
-    since: new Date(since),
-    ...more,
-  })
+const leases = new Map<string, Lease>()
+const change = async (
+  sessionId: string,
+  state: StateChange['state'],
+  since: string,
+  more: Partial<StateChange> = {},
+) => {
+  const lease = leases.get(sessionId)
+  if (lease === undefined) throw new Error('The session has no owner.')
+  const common = { reason: null, nextAttemptAt: null, attempts: 0, isLinked: true, isOver: false }
+  await storeTransitions(worker(), [{ lease, change: { ...common, state, since: new Date(since), ...more } }])
+}
 const days = async (sessionId: string) =>
   (
     await worker()
@@ -34,6 +42,7 @@ const newSession = async (since: string) => {
     .set({ state_since: new Date(since) })
     .where('id', '=', sessionId)
     .execute()
+  leases.set(sessionId, await claimLease(testDatabase.database, crypto.randomUUID(), sessionId))
   return sessionId
 }
 

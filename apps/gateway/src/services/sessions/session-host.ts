@@ -17,6 +17,7 @@ import { SessionClaimer } from './session-claimer.ts'
 import type { SessionListener } from './session-listener.ts'
 import { type RunnerEnd, type RunnerTools, SessionRunner } from './session-runner.ts'
 import type { EffectiveSessionSettings } from './session-settings.ts'
+import { TransitionBatcher } from './transition-batcher.ts'
 
 /** A session that connects spends most of its time waiting for commits and answers, hence so many at once. */
 const CONNECT_LIMITS = { atOnce: 200, perSecond: 100, burst: 200 }
@@ -66,6 +67,7 @@ export class SessionHost implements AsyncDisposable {
     this.#tools = {
       ...{ database, writer, keyRing, provider, listener, alerts, settings, log },
       slots: new ConnectSlots(CONNECT_LIMITS),
+      transitions: new TransitionBatcher(database),
       versions: new OutdatedVersions(),
       contactsOf: (companyId) => contacts.memo(companyId),
       givingUp: this.#givingUp.signal,

@@ -24,12 +24,14 @@ import { SessionGoal } from './session-goal.ts'
 import { type Opening, readOpening, takesAnotherWay, UnreadableProxyError } from './session-opening.ts'
 import type { EffectiveSessionSettings } from './session-settings.ts'
 import { StateRecorder } from './state-recorder.ts'
+import type { TransitionBatcher } from './transition-batcher.ts'
 
 export interface RunnerTools extends ConnectionTools {
   database: Database
   writer: Writer
   keyRing: KeyRing
   slots: ConnectSlots
+  transitions: TransitionBatcher
   versions: OutdatedVersions
   alerts: { raise(subject: AlertSubject, detail?: Record<string, unknown>): void; clear(subject: AlertSubject): void }
   /** The deployment's. */
@@ -81,7 +83,7 @@ export class SessionRunner {
   readonly ended: Promise<RunnerEnd>
 
   constructor({ session, lease, ownerSeenAt }: Claim, tools: RunnerTools) {
-    const { database, log, givingUp: signal } = tools
+    const { database, transitions, log, givingUp: signal } = tools
     this.#tools = tools
     this.#lease = lease
     this.#ownerSeenAt = ownerSeenAt ?? undefined
@@ -89,7 +91,14 @@ export class SessionRunner {
     // Of a session that was under way, a new owner goes on counting; whoever starts one begins anew.
     const isUnderWay = session.state === 'reconnecting' || session.state === 'connecting'
     this.#plan = new ReconnectPlan(isUnderWay ? session.attempts : 0)
-    this.#states = new StateRecorder({ database, log, lease, signal, onRefused: (reason) => this.#refused(reason) })
+    this.#states = new StateRecorder({
+      database,
+      transitions,
+      log,
+      lease,
+      signal,
+      onRefused: (reason) => this.#refused(reason),
+    })
     this.#commands = new SessionCommands({ database, log, lease, execute: (kind) => this.#execute(kind) })
     this.ended = this.#run()
   }

@@ -4,12 +4,12 @@ import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import {
   changeLinkingCode,
-  changeSessionState,
-  deleteSession,
   NumberTakenError,
   type StateChange,
   type StoredLinkingCode,
+  storeLastTransition,
 } from '#src/storage/session-states.ts'
+import type { TransitionBatcher } from './transition-batcher.ts'
 
 const STORE_AGAIN = { firstMs: 250, maxMs: 10_000 }
 /** A session that changes faster than the database can be told keeps its newest states. */
@@ -17,6 +17,7 @@ const MAX_WAITING = 100
 
 export interface StateRecorderOptions {
   database: Database
+  transitions: Pick<TransitionBatcher, 'store'>
   log: Logger
   lease: Lease
   /** Nothing more is tried once it is aborted. */
@@ -84,15 +85,10 @@ export class StateRecorder {
   }
 
   async #store(change: StateChange | StoredLinkingCode): Promise<void> {
-    const { database, lease } = this.#options
-    const { companyId, sessionId } = lease
-    await fenced(database, lease, async (db) => {
-      if (!('state' in change)) {
-        await changeLinkingCode(companyId, db, sessionId, change)
-        return
-      }
-      await changeSessionState(companyId, db, sessionId, change)
-      if (change.reason === 'deleted') await deleteSession(companyId, db, sessionId, change.since)
-    })
+    const { database, lease, transitions } = this.#options
+    if (!('state' in change))
+      await fenced(database, lease, (db) => changeLinkingCode(lease.companyId, db, lease.sessionId, change))
+    else if (change.isOver) await storeLastTransition(database, { lease, change })
+    else await transitions.store({ lease, change })
   }
 }

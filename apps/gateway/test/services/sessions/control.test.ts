@@ -94,7 +94,7 @@ describe('pausing and starting', () => {
     expect(waiting).toMatchObject({ reason: 'connection_closed', attempts: 1 })
     await host.sessions.restart(companyId, id, ACTOR)
     await onlineTimes(host, id, 3)
-    expect((await rows.commands(id)).every(({ state }) => state === 'done')).toBe(true)
+    await until(async () => (await rows.commands(id)).every(({ state }) => state === 'done'))
   })
 
   test('another version of WhatsApp Web holds at once; a setting that can wait changes nothing', async () => {
@@ -191,6 +191,28 @@ describe('deleting', () => {
     expect((await rows.eventsOf(id)).at(-1)).toMatchObject({ state: 'logged_out', reason: 'deleted' })
     await until(() => host.listener.callsOf(id).at(-1) === 'released')
     expect(await linkTo(host, phone, `session ${phone}`)).not.toBe(id)
+  })
+
+  test('during a send ends the message as sent or failed, never half', async () => {
+    await using host = await TestSessions.start(database, emulator)
+    const { id, phone } = await linked(host)
+    const messageId = await queue(id, 'on its way')
+    const whatsappId = (await rows.messages(id))[0]?.whatsapp_id ?? ''
+    await emulator.fault({ kind: 'delay_acks', phone, delayMs: 200, count: 1 })
+    const content = { kind: 'text', text: 'on its way' } as const
+    // What has become of it is in the database.
+    const sending = host.listener.connections
+      .get(id)
+      ?.send({ whatsappId, to: { phone: CUSTOMER }, content })
+      .catch(() => undefined)
+    await until(async () => (await emulator.counters()).messagesFromCompanions > 0)
+    await host.sessions.delete(companyId, id, ACTOR)
+    await until(async () => (await rows.session(id)).deleted_at)
+    await sending
+    const [message] = await rows.messages(id)
+    expect(message?.id).toBe(messageId)
+    expect(['sent', 'delivered', 'read', 'failed']).toContain(message?.status)
+    if (message?.status === 'failed') expect(message.error_code).toBe('session_deleted')
   })
 
   test('of one that is being linked ends the linking', async () => {

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { StateRecorder } from '#src/services/sessions/state-recorder.ts'
+import { TransitionBatcher } from '#src/services/sessions/transition-batcher.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { StateChange } from '#src/storage/session-states.ts'
 import { claimLease } from '../../support/claim-lease.ts'
@@ -35,7 +36,7 @@ function awayFor(failures: number): Database {
   let left = failures
   const worker = new Proxy(database.database.worker, {
     get(target, name) {
-      if (name === 'transaction' && left > 0) {
+      if ((name === 'transaction' || name === 'getExecutor') && left > 0) {
         left -= 1
         throw new Error('The database is away.')
       }
@@ -53,6 +54,7 @@ async function openRecorder(of: { database?: Database; signal?: AbortSignal } = 
   const refusals: string[] = []
   const recorder = new StateRecorder({
     ...{ database: database.database, signal: new AbortController().signal, log, lease, ...of },
+    transitions: new TransitionBatcher(of.database ?? database.database),
     onRefused: (reason) => refusals.push(reason),
   })
   return { sessionId, recorder, refusals }
@@ -99,4 +101,28 @@ describe('the states of a session', () => {
     await second.recorder.stored()
     expect(await recordedStates(second.sessionId)).toEqual(['failed'])
   })
+})
+
+test('the transitions of many sessions are stored together, and one that is refused spoils none', async () => {
+  const account = { phone: '4917000000002', lid: null }
+  const batcher = new TransitionBatcher(database.database)
+  const sessions = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const sessionId = await database.createSession(companyId)
+      return { sessionId, lease: await claimLease(database.database, crypto.randomUUID(), sessionId) }
+    }),
+  )
+  const [lost, first, second] = sessions
+  if (!lost || !first || !second) throw new Error('There are no sessions.')
+  await claimLease(database.database, crypto.randomUUID(), lost.sessionId)
+  const outcomes = await Promise.allSettled(
+    sessions.map(({ lease, sessionId }) => {
+      const isTaken = sessionId === first.sessionId || sessionId === second.sessionId
+      return batcher.store({ lease, change: { ...change('online'), ...(isTaken && { account }) } })
+    }),
+  )
+  const reasons = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.name : undefined))
+  expect(reasons).toEqual(['LeaseLostError', undefined, 'NumberTakenError', ...Array.from({ length: 17 })])
+  const states = await Promise.all(sessions.map(({ sessionId }) => recordedStates(sessionId)))
+  expect(states.map((each) => each.length)).toEqual(reasons.map((reason) => (reason === undefined ? 1 : 0)))
 })
