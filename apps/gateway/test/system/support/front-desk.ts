@@ -19,7 +19,8 @@ export const SALON_PHONE = '491700000001'
 /** The product as people run it: `frontdesk start` in a process of its own, an emulated WhatsApp, one linked company. */
 export class FrontDesk implements AsyncDisposable {
   readonly emulator: Emulator
-  readonly #directory: string
+  /** Its data directory. */
+  readonly directory: string
   #run: Run
   #url = ''
   #key = ''
@@ -27,7 +28,7 @@ export class FrontDesk implements AsyncDisposable {
 
   private constructor(emulator: Emulator, directory: string) {
     this.emulator = emulator
-    this.#directory = directory
+    this.directory = directory
     this.#run = this.#spawn()
   }
 
@@ -113,11 +114,16 @@ export class FrontDesk implements AsyncDisposable {
     this.#run.signal('SIGTERM')
     await this.#run.ended
     await this.emulator.close()
-    await rm(this.#directory, { recursive: true, force: true })
+    await rm(this.directory, { recursive: true, force: true })
+  }
+
+  /** A command of the operator, beside the gateway or after it: its exit code and everything that it said. */
+  command(...args: readonly string[]): Run['ended'] {
+    return runFrontdesk(['--json', ...args, '--data-dir', this.directory, '--log-level', 'warn']).ended
   }
 
   #spawn(): Run {
-    return runFrontdesk(['--json', 'start', '--port', '0', '--data-dir', this.#directory, '--log-level', 'warn'], {
+    return runFrontdesk(['--json', 'start', '--port', '0', '--data-dir', this.directory, '--log-level', 'warn'], {
       FRONTDESK_EMULATOR_URL: this.emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: this.emulator.rootKey,
     })
