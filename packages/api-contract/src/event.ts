@@ -28,6 +28,8 @@ export const event = z
     eventOf('session.state_changed', 'A session has another state; the session is the subject.', {
       state: sessionState,
       reason: sessionReason.nullable(),
+      nextAttemptAt: moment.nullable().describe('When it is tried again; null where nothing is planned.'),
+      attempt: z.int().describe('Attempts to connect since the last good connection.'),
     }),
     eventOf('message.received', 'A message has arrived and is stored, perhaps as pending; it is the subject.', {
       contactId: id,

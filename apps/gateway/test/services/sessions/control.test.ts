@@ -90,8 +90,11 @@ describe('pausing and starting', () => {
     await onlineTimes(host, id, 2)
     await until(async () => (await rows.statesOf(id)).some(([, reason]) => reason === 'restarted'))
     await emulator.fault({ kind: 'drop', phone })
-    const waiting = await host.inState(companyId, id, 'reconnecting')
-    expect(waiting).toMatchObject({ reason: 'connection_closed', attempts: 1 })
+    const waiting = await until(async () => {
+      const session = await host.sessions.get(companyId, id)
+      return session.reason === 'connection_closed' ? session : undefined
+    })
+    expect(waiting).toMatchObject({ state: 'reconnecting', attempts: 1 })
     await host.sessions.restart(companyId, id, ACTOR)
     await onlineTimes(host, id, 3)
     await until(async () => (await rows.commands(id)).every(({ state }) => state === 'done'))
