@@ -74,7 +74,6 @@ const figures = {
     rssPerSessionMb: positive,
     rawRssPerSessionMb: positive,
     growthPercent: z.number(),
-    rawGrowthPercent: z.number(),
     cpuPercent: z.number(),
     rawCpuPercent: z.number(),
     databaseMb: positive,
