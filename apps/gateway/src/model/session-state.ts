@@ -2,7 +2,7 @@ import type { SessionState } from '@frontdesk/api-contract'
 import type { DisconnectReason } from './disconnect-reason.ts'
 
 /** Why a session is in its state, when no connection has ended for it. */
-export type StateWord =
+type StateWord =
   /** What is shown while it is being linked. */
   | 'qr'
   | 'pairing_code'

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
  * Who connects first when many want to: a person waits in front of a code; then customers wait for answers; then all
  * others.
  */
-export const CONNECT_PRIORITIES = ['linking', 'messages_wait', 'usual'] as const
+const CONNECT_PRIORITIES = ['linking', 'messages_wait', 'usual'] as const
 export type ConnectPriority = (typeof CONNECT_PRIORITIES)[number]
 
 export interface ConnectLimits {
