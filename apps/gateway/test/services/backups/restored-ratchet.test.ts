@@ -103,7 +103,8 @@ test('messages after an older ratchet was restored are read, or recovered by a r
     recoveredInbound: after.retryReceipts - before.retryReceipts,
     recoveredOutbound: after.decryptFailures - before.decryptFailures,
   }
-  // Nothing that is sent is taken for a repetition; what comes in costs at most one retry for each customer.
+  // Nothing that is sent is taken for a repetition. What comes in is read again from the first answer on, which another
+  // message can cross.
   expect(counts.recoveredOutbound).toBe(0)
-  expect(counts.recoveredInbound).toBeLessThanOrEqual(CUSTOMERS.length)
+  expect(counts.recoveredInbound).toBeLessThanOrEqual(2 * CUSTOMERS.length)
 })
