@@ -1,6 +1,7 @@
 import type { Database } from '#src/storage/database.ts'
 import { LeaseLostError } from '#src/storage/leases.ts'
 import { NumberTakenError, storeTransitions, type Transition } from '#src/storage/session-states.ts'
+import { isDataError } from '#src/storage/writer/is-data-error.ts'
 
 const MAX_TOGETHER = 500
 
@@ -51,7 +52,7 @@ export class TransitionBatcher {
         else reject(new LeaseLostError(transition.lease))
       }
     } catch (error) {
-      if (error instanceof NumberTakenError && waiters.length > 1) {
+      if (waiters.length > 1 && (error instanceof NumberTakenError || isDataError(error))) {
         // One of them has spoiled it for all.
         for (const waiter of waiters) await this.#storeTogether([waiter])
         return
