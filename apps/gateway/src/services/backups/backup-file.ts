@@ -26,7 +26,7 @@ const header = z.object({
 export type BackupHeader = z.infer<typeof header>
 
 /** Which master key a backup was made with. */
-export const keyIdOf = (masterKey: Uint8Array): string =>
+const keyIdOf = (masterKey: Uint8Array): string =>
   Buffer.from(hkdfSync('sha256', masterKey, '', 'frontdesk/backup/key-id', 8)).toString('hex')
 
 /**
