@@ -29,7 +29,7 @@ type NextOf = Pick<
 >
 
 /** What happens next to a session, or who has to do what, and the same as a sentence. */
-export function nextOf(row: NextOf): SessionNext {
+function nextOf(row: NextOf): SessionNext {
   const action = actionOf(row)
   const at = row.state === 'linking' ? row.linking_code_expires_at : row.next_attempt_at
   // The reason tells of the past: where something else was asked for since, that counts.
