@@ -29,7 +29,7 @@ export async function takeover(resources: AsyncDisposableStack, { count }: Takeo
   await seedSessions(directory, await linkCompanions(control, FIRST_PHONE, 2 * count))
   await withDatabase(directory, watchWrites)
   const gateway = await startGatewayProcess(resources, directory, info, { FRONTDESK_SESSION_HOSTS: '2' })
-  const allOnline = async () => (await control.counters()).connections === 2 * count
+  const allOnline = async () => (await control.counters()).logins >= 2 * count
   await until('all sessions are online', allOnline, { everyMs: 100, timeoutMs: 600_000 })
   const before = await control.counters()
 

@@ -63,6 +63,13 @@ const figures = {
     cpuMsPerConnect: positive,
     rawCpuMsPerConnect: positive,
   }),
+  takeover: z.strictObject({
+    benchmark: z.literal('takeover'),
+    count: z.literal(2),
+    secondsToAllOnline: positive,
+    staleWrites: z.literal(0),
+    doubleSockets: z.literal(0),
+  }),
   hold: z.strictObject({
     benchmark: z.literal('hold'),
     sessions: z.literal(2),
@@ -98,18 +105,19 @@ const tiny: [keyof typeof figures, string[]][] = [
   ['outbound', '--messages 20 --sessions 2 --customers 3 --rounds 1'.split(' ')],
   ['startup', ['--rounds', '1', '--settle', '0']],
   ['restart', ['--count', '3', '--rounds', '1']],
+  ['takeover', ['--count', '2']],
   ['hold', '--sessions 2 --seconds 2 --per-second 5'.split(' ')],
   ['linking', '--count 2 --others 2 --settle 0'.split(' ')],
 ]
 
 test.each(tiny)(
-  '%s measures both sides and prints its figures as the last line',
+  '%s measures and prints its figures as the last line',
   async (name, options) => {
     const { code, output, errors } = await bench(name, ...options)
     expect(code, errors).toBe(0)
     const last = output.trimEnd().split('\n').at(-1) ?? ''
     expect(figures[name].safeParse(JSON.parse(last)).error).toBeUndefined()
-    if (name !== 'linking') expect(output).toContain('raw Baileys')
+    if (name !== 'linking' && name !== 'takeover') expect(output).toContain('raw Baileys')
   },
   180_000,
 )

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
@@ -9,6 +10,7 @@ const BEAT_INTERVAL_MS = 1000
 const AGAIN_MS = 250
 /** This process takes itself for dead so much earlier than others do. */
 const MARGIN_MS = 1000
+const LAST_WORD_MS = 1000
 
 export interface MembershipListener {
   /**
@@ -74,7 +76,8 @@ export class Membership implements AsyncDisposable {
     const { life } = this
     this.#ending.abort()
     this.#fence('abandoned')
-    if (life !== undefined) await endLife(this.#database.worker, life)
+    // A database that is away as well is not waited for: others find out by themselves.
+    if (life !== undefined) await Promise.race([endLife(this.#database.worker, life), delay(LAST_WORD_MS)])
   }
 
   /** Leaves, so that others take over at once. Nothing may run any more that needs the life. */
