@@ -2,7 +2,7 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import type { NodeLife } from '#src/storage/nodes.ts'
 import type { FromHost, ToHost } from './host-messages.ts'
 
-export interface SupervisorListener {
+interface SupervisorListener {
   /** Whatever nobody owns may be claimed. */
   claim(): void
   /** Sessions of another host have become free. */
