@@ -16,6 +16,9 @@ const COMMAND_DAYS = 1
 /** Only the last hour counts. */
 const LINKING_ATTEMPT_DAYS = 1
 const BULK_OPERATION_DAYS = 7
+const CLEARED_ALERT_DAYS = 90
+/** Of processes that are gone and come back under another name. */
+const NODE_DAYS = 30
 /** A deleted session's messages are kept for so long. */
 const DELETED_SESSION_DAYS = 30
 /** Partitions are there before their day, also when nothing has run for a while. */
@@ -37,6 +40,8 @@ export interface MaintenanceResult {
   commandsDeleted: number
   linkingAttemptsDeleted: number
   bulkOperationsDeleted: number
+  alertsDeleted: number
+  nodesDeleted: number
   sessionsRemoved: number
 }
 
@@ -60,25 +65,23 @@ export async function maintain(
         drop_event_partitions(${dayOf(daysAfter(now, -retentionDays))}) as dropped`.execute(db)
     return rows[0]
   })
+  /** Rows of a table whose moment is so many days ago. */
+  const deleteOld = (table: string, column: string, days: number, condition = sql`true`): Promise<number> =>
+    repeat(() =>
+      sql`delete from ${sql.table(table)} where ctid = any (array(
+          select ctid from ${sql.table(table)} where ${sql.ref(column)} < ${daysAfter(now, -days)} and ${condition}
+          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
+    )
   return {
     partitionsCreated: partitions?.created ?? 0,
     partitionsDropped: partitions?.dropped ?? 0,
-    journalEntriesDeleted: await repeat(() =>
-      sql`delete from journal where ctid = any (array(
-          select ctid from journal where created_at < ${ciphertextsBefore} limit ${ROWS_AT_ONCE}))`.execute(
-        database.worker,
-      ),
-    ),
+    journalEntriesDeleted: await deleteOld('journal', 'created_at', CIPHERTEXT_RETENTION_DAYS),
     ciphertextHashesCleared: await repeat(() =>
       sql`update message set ciphertext_hash = null where id in (
           select id from message where ciphertext_hash is not null and id < ${firstIdAt(ciphertextsBefore)}
           order by id limit ${ROWS_AT_ONCE})`.execute(database.worker),
     ),
-    sentPlaintextsDeleted: await repeat(() =>
-      sql`delete from sent_plaintext where ctid = any (array(
-          select ctid from sent_plaintext where created_at < ${daysAfter(now, -SENT_RETENTION_DAYS)}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
+    sentPlaintextsDeleted: await deleteOld('sent_plaintext', 'created_at', SENT_RETENTION_DAYS),
     pendingGivenUp: await repeat(() =>
       sql`with given_up as (
           update message set content = jsonb_set(content, '{reason}', '"undecryptable"') where id in (
@@ -93,31 +96,13 @@ export async function maintain(
           jsonb_build_object('contactId', contact_id, 'direction', direction)
         from given_up`.execute(database.worker),
     ),
-    retiredKeysDeleted: await repeat(() =>
-      sql`delete from retired_signal_key where ctid = any (array(
-          select ctid from retired_signal_key where retired_at < ${daysAfter(now, -RETIRED_KEY_DAYS)}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
-    uptimeDaysDeleted: await repeat(() =>
-      sql`delete from session_uptime where ctid = any (array(
-          select ctid from session_uptime where day < ${dayOf(daysAfter(now, -UPTIME_RETENTION_DAYS))}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
-    commandsDeleted: await repeat(() =>
-      sql`delete from session_command where ctid = any (array(
-          select ctid from session_command where created_at < ${daysAfter(now, -COMMAND_DAYS)}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
-    linkingAttemptsDeleted: await repeat(() =>
-      sql`delete from linking_attempt where ctid = any (array(
-          select ctid from linking_attempt where created_at < ${daysAfter(now, -LINKING_ATTEMPT_DAYS)}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
-    bulkOperationsDeleted: await repeat(() =>
-      sql`delete from bulk_operation where ctid = any (array(
-          select ctid from bulk_operation where finished_at < ${daysAfter(now, -BULK_OPERATION_DAYS)}
-          limit ${ROWS_AT_ONCE}))`.execute(database.worker),
-    ),
+    retiredKeysDeleted: await deleteOld('retired_signal_key', 'retired_at', RETIRED_KEY_DAYS),
+    uptimeDaysDeleted: await deleteOld('session_uptime', 'day', UPTIME_RETENTION_DAYS),
+    commandsDeleted: await deleteOld('session_command', 'created_at', COMMAND_DAYS),
+    linkingAttemptsDeleted: await deleteOld('linking_attempt', 'created_at', LINKING_ATTEMPT_DAYS),
+    bulkOperationsDeleted: await deleteOld('bulk_operation', 'finished_at', BULK_OPERATION_DAYS),
+    alertsDeleted: await deleteOld('alert', 'cleared_at', CLEARED_ALERT_DAYS),
+    nodesDeleted: await deleteOld('node', 'started_at', NODE_DAYS, sql`not isfinite(seen_at)`),
     sessionsRemoved: await removeDeletedSessions(database, daysAfter(now, -DELETED_SESSION_DAYS)),
   }
 }

@@ -114,7 +114,8 @@ export class BaileysConnection implements ProviderConnection {
       const message = toWhatsApp(content)
       const plaintext = proto.Message.encode(message).finish()
       this.#ratchets.publish({ sent: [{ whatsappId, recipient: jid, plaintext }] })
-      await socket.relayMessage(jid, message, { messageId: whatsappId })
+      // The end of the connection fails what is expected, so that what hangs inside Baileys does not hold up the chat.
+      await Promise.race([socket.relayMessage(jid, message, { messageId: whatsappId }), acknowledged])
       this.#acks.limit(whatsappId)
       await acknowledged
     } catch (error) {

@@ -22,19 +22,22 @@ export class FrontDesk implements AsyncDisposable {
   /** Its data directory. */
   readonly directory: string
   #run: Run
+  readonly #options: readonly string[]
   #url = ''
   #key = ''
   session = { id: '' }
 
-  private constructor(emulator: Emulator, directory: string) {
+  private constructor(emulator: Emulator, directory: string, options: readonly string[]) {
     this.emulator = emulator
+    this.#options = options
     this.directory = directory
     this.#run = this.#spawn()
   }
 
-  static async open(settings: CompanySettings): Promise<FrontDesk> {
+  /** `options` are further ones of `frontdesk start`. */
+  static async open(settings: CompanySettings, options: readonly string[] = []): Promise<FrontDesk> {
     const emulator = await startEmulator()
-    const desk = new FrontDesk(emulator, await mkdtemp(join(tmpdir(), 'frontdesk-system-')))
+    const desk = new FrontDesk(emulator, await mkdtemp(join(tmpdir(), 'frontdesk-system-')), options)
     const { url, platformKey } = await desk.#run.fact('ready')
     desk.#url = String(url)
     desk.#key = String(platformKey)
@@ -123,7 +126,8 @@ export class FrontDesk implements AsyncDisposable {
   }
 
   #spawn(): Run {
-    return runFrontdesk(['--json', 'start', '--port', '0', '--data-dir', this.directory, '--log-level', 'warn'], {
+    const common = ['--json', 'start', '--port', '0', '--data-dir', this.directory, '--log-level', 'warn']
+    return runFrontdesk([...common, ...this.#options], {
       FRONTDESK_EMULATOR_URL: this.emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: this.emulator.rootKey,
     })
