@@ -54,7 +54,7 @@ export async function openFrontdeskSide(
     return answer.body.json()
   }
 
-  const each = async (all: Iterable<SeededSession>, action: 'start' | 'stop') => {
+  const each = async (all: Iterable<SeededSession>, action: 'start' | 'pause') => {
     const waiting = [...all].values()
     const lane = async () => {
       for (const { id, apiKey } of waiting) await call(`/v1/sessions/${id}/${action}`, apiKey, {})
@@ -86,7 +86,7 @@ export async function openFrontdeskSide(
       await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, lane))
     },
     async stopSessions() {
-      await each(sessions.values(), 'stop')
+      await each(sessions.values(), 'pause')
       await untilState('paused')
     },
     startSessions: () => each(sessions.values(), 'start'),

@@ -8,7 +8,7 @@ import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { ensurePgBouncer } from '../../../../scripts/ensure-pgbouncer.ts'
 import { until } from './until.ts'
 
-const NOBODY = 'frontdesk_nobody'
+const NOBODY = 'login_without_rights'
 
 /** A real PgBouncer in transaction mode, with few connections to the server. */
 export interface PgBouncer extends AsyncDisposable {
