@@ -145,6 +145,11 @@ export const ERRORS = {
     title: 'This URL leads into a private network. Use a public https address, or have the operator allow the host.',
   },
   // start
+  command_invalid: {
+    status: 400,
+    stage: 'start',
+    title: 'The command is not valid. Add --help to see what there is.',
+  },
   configuration_invalid: { status: 500, stage: 'start', title: 'A setting is not valid. Correct it and start again.' },
   data_directory_in_use: {
     status: 500,
@@ -177,7 +182,7 @@ export const ERRORS = {
     status: 500,
     stage: 'start',
     title:
-      'There is a database but no master key for it. Set FRONTDESK_MASTER_KEY to the key that it was created with, or restore the key file.',
+      'There is no master key here for what is sealed already. Set FRONTDESK_MASTER_KEY to the key that the database or the backup was made with, or put the key file back in its place.',
   },
   master_key_wrong: {
     status: 500,
@@ -199,6 +204,11 @@ export const ERRORS = {
     status: 500,
     stage: 'start',
     title: 'There is no deployment here yet. Start it once with `frontdesk start`, or name its data directory.',
+  },
+  gateway_unreachable: {
+    status: 503,
+    stage: 'start',
+    title: 'The gateway does not answer. Start it with `frontdesk start`, or name its address by --url.',
   },
   port_in_use: { status: 500, stage: 'start', title: 'The port is taken. Choose another one with --port.' },
   // backups and imports
@@ -245,7 +255,7 @@ export const ERRORS = {
   internal: {
     status: 500,
     stage: 'inside',
-    title: 'Something failed inside. Nothing was lost; report the id of this error.',
+    title: 'Something failed inside. Nothing was lost; report it with all that is said here.',
   },
   unavailable: { status: 503, stage: 'inside', title: 'The gateway cannot take this now. Try again shortly.' },
 } as const satisfies Record<string, { status: number; stage: string; title: string }>

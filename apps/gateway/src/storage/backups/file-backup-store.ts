@@ -64,7 +64,7 @@ export class FileBackupStore implements BackupStore {
   /** Nothing outside of the directory. */
   #pathOf(name: string): string {
     if (!/^[\w-]+\/[\w.-]+\.backup$/.test(name))
-      throw new FrontdeskError('backup_not_found', 'Its name is no name of a backup.')
+      throw new FrontdeskError('backup_not_found', 'Its name is to be <company>/<time>-<random>.backup.')
     return join(this.#directory, name)
   }
 }

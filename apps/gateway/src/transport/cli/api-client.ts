@@ -1,4 +1,4 @@
-import type { Problem } from '@frontdesk/api-contract'
+import { problem } from '@frontdesk/api-contract'
 import { ERRORS, type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 
 /** Calls the API as any integrator would: over HTTP, with a key. Rejects with `FrontdeskError` for what the API refuses. */
@@ -37,12 +37,16 @@ export class ApiClient {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }).catch((cause: unknown) => {
-      throw new FrontdeskError('unavailable', `No gateway answers at ${this.#baseUrl}.`, { cause })
+      throw new FrontdeskError('gateway_unreachable', `No gateway answers at ${this.#baseUrl}.`, { cause })
     })
     if (response.ok) return response
-    const { code, detail, title } = (await response.json()) as Problem
-    if (isErrorCode(code)) throw new FrontdeskError(code, detail)
-    throw new Error(`${method} ${path}: ${title} ${detail ?? ''}`)
+    // Whatever else listens there does not speak of problems.
+    const parsed = problem.safeParse(await response.json().catch(() => undefined))
+    if (!parsed.success || !isErrorCode(parsed.data.code))
+      throw new FrontdeskError('gateway_unreachable', `What answers at ${this.#baseUrl} is not Frontdesk.`)
+    const { code, detail, errors = [] } = parsed.data
+    const details = [detail, ...errors.map(({ field, message }) => `${field} ${message}`)]
+    throw new FrontdeskError(code, details.filter((each) => each !== undefined).join('\n') || undefined)
   }
 }
 

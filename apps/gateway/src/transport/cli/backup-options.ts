@@ -5,12 +5,19 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import { loadMasterKey, requireKeyFile } from '#src/services/security/master-key.ts'
 import { type BackupStore, openBackupStore } from '#src/storage/backups/backup-store.ts'
 
-/** The place that a command names, as a URL or a path, or else the one of the settings. */
-export function openStoreFor({ backups }: Config, place: string | undefined): Promise<BackupStore> {
+/** The place that a command names by an option, as a URL or a path, or else the one of the settings. */
+export function openStoreFor(
+  { backups }: Config,
+  option: '--from' | '--to',
+  place: string | undefined,
+): Promise<BackupStore> {
   const given = place === undefined || /^(file|s3):\/\//.test(place) ? place : pathToFileURL(resolve(place)).href
   const url = given ?? backups.url
   if (url === undefined)
-    throw new FrontdeskError('configuration_invalid', 'Name a place for backups, or set FRONTDESK_BACKUP_URL.')
+    throw new FrontdeskError(
+      'command_invalid',
+      `Name the place of the backups by ${option}, or set FRONTDESK_BACKUP_URL.`,
+    )
   return openBackupStore(url)
 }
 

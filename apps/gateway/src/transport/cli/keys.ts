@@ -5,8 +5,9 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import { finishKeyRotation, type RotationProgress, rotateDataKeys } from '#src/services/security/rotate-data-keys.ts'
 import { rotateMasterKey } from '#src/services/security/rotate-master-key.ts'
 import type { Output } from './output.ts'
+import { parseId } from './parse-id.ts'
 import type { CliDependencies } from './running-gateway.ts'
-import { addSettingOptions, flagsOf } from './setting-options.ts'
+import { addSettingOptions, DEPLOYMENT_SETTINGS, flagsOf } from './setting-options.ts'
 import { listenForShutdown } from './shutdown-signal.ts'
 
 const SAY_EVERY_MS = 1_000
@@ -34,16 +35,16 @@ export function keysCommand({ openDeployment }: CliDependencies, output: () => O
     const deployment = await openDeployment(config, { log: createLog({ level: config.logLevel }) })
     return { config, deployment }
   }
-  const rotate = addSettingOptions(new Command('rotate'))
+  const rotate = addSettingOptions(new Command('rotate'), DEPLOYMENT_SETTINGS)
     .description('Replace the master key, or the data keys that companies are sealed with')
     .option('--master', 'the master key')
     .option('--new-master-key-file <path>', 'file with the new master key; without it one is generated')
     .option('--data', 'the data keys')
-    .option('--company <id>', 'only the data key of this company')
+    .option('--company <id>', 'only the data key of this company', parseId)
     .addHelpText('after', EXAMPLES)
     .action(async (options: RotateOptions) => {
       if ((options.master === true) === (options.data === true))
-        throw new FrontdeskError('configuration_invalid', 'Name one of --master and --data.')
+        throw new FrontdeskError('command_invalid', 'Name one of --master and --data.')
       using shutdown = listenForShutdown()
       const { config, deployment } = await open(options)
       await using opened = deployment
@@ -55,22 +56,27 @@ export function keysCommand({ openDeployment }: CliDependencies, output: () => O
       }
       const rotation = { ...opened, signal: shutdown.signal, onProgress: sayProgress(output()) }
       const outcome = await rotateDataKeys(rotation, options.company)
-      sayOutcome(output(), 'data_keys_rotated', outcome, shutdown.signal)
+      sayOutcome(output(), { type: 'data_keys_rotated', hint: DATA_ROTATED }, outcome, shutdown.signal)
     })
-  const finish = addSettingOptions(new Command('finish'))
+  const finish = addSettingOptions(new Command('finish'), DEPLOYMENT_SETTINGS)
     .description('Drop the keys that rotations have replaced, once nothing is sealed with them')
     .action(async (options: Record<string, unknown>) => {
       using shutdown = listenForShutdown()
       const { deployment } = await open(options)
       await using opened = deployment
       const rotation = { ...opened, signal: shutdown.signal, onProgress: sayProgress(output()) }
-      sayOutcome(output(), 'former_keys_dropped', await finishKeyRotation(rotation, 0), shutdown.signal)
+      const outcome = await finishKeyRotation(rotation, 0)
+      sayOutcome(output(), { type: 'former_keys_dropped', hint: FORMER_DROPPED }, outcome, shutdown.signal)
     })
   return new Command('keys')
     .description('Rotate the keys that credentials are sealed with')
+    .addHelpText('after', EXAMPLES)
     .addCommand(rotate)
     .addCommand(finish)
 }
+
+const DATA_ROTATED = 'The former keys are dropped after a day, or at once by `frontdesk keys finish`.'
+const FORMER_DROPPED = 'Former keys, where there were any, are gone.'
 
 const MASTER_ROTATED = (formerKeyFile: string | undefined) =>
   formerKeyFile === undefined
@@ -78,7 +84,7 @@ const MASTER_ROTATED = (formerKeyFile: string | undefined) =>
     : `The data keys are wrapped by the new master key, which is in the key file; running processes find it there. BACK IT UP. The former one is in ${formerKeyFile}: keep it for the backups that were made with it.`
 
 function sayProgress(output: Output): (progress: RotationProgress) => void {
-  let saidAtMs = Number.NEGATIVE_INFINITY
+  let saidAtMs = performance.now()
   return (progress) => {
     if (performance.now() - saidAtMs < SAY_EVERY_MS) return
     saidAtMs = performance.now()
@@ -87,9 +93,14 @@ function sayProgress(output: Output): (progress: RotationProgress) => void {
   }
 }
 
-function sayOutcome(output: Output, type: string, outcome: RotationProgress, signal: AbortSignal): void {
+function sayOutcome(
+  output: Output,
+  { type, hint }: { type: string; hint: string },
+  outcome: RotationProgress,
+  signal: AbortSignal,
+): void {
   output.say(sentence(outcome))
-  if (signal.aborted) output.say('Broken off. Run the same command again to go on.')
+  output.say(signal.aborted ? 'Broken off. Run the same command again to go on.' : hint)
   output.report({ type, ...outcome, isBrokenOff: signal.aborted })
 }
 

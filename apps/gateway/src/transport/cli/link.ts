@@ -24,7 +24,7 @@ export async function linkFirstSession(
   if (session.linkedAt === null) {
     const how = phone === undefined ? ({ method: 'qr' } as const) : ({ method: 'pairing_code', phone } as const)
     session = await sessions.link(companyId, session.id, how, OPERATOR)
-    output.say(`Linking "${COMPANY_NAME}": have the phone at hand.`)
+    output.say(`Linking "${COMPANY_NAME}": have the phone at hand. Codes that nobody uses are replaced a few times.`)
   } else if (session.state !== 'online') {
     session = await sessions.start(companyId, session.id, OPERATOR)
   }
@@ -61,7 +61,7 @@ const contentOf = (code: LinkingCode): string => (code.kind === 'qr' ? code.qr :
 async function drawn(code: LinkingCode): Promise<string> {
   const until = `until ${new Date(code.expiresAt).toLocaleTimeString('en-GB')}`
   return code.kind === 'qr'
-    ? `\n${await qrAsText(code.qr)}\nScan it ${until}: on the phone under Settings, Linked devices, Link a device.\nAnother code follows by itself.`
+    ? `\n${await qrAsText(code.qr)}\nScan it ${until}: on the phone under Settings, Linked devices, Link a device.`
     : `\n    ${code.code}\n\nType it ${until}: on the phone under Settings, Linked devices, Link a device, Link with phone number instead.`
 }
 
@@ -77,7 +77,7 @@ const ENDED: ReadonlySet<Session['state']> = new Set([
 
 function sayEnded({ id, state, reason, next }: Session, companyId: string, output: Output): void {
   output.say(
-    `The session is ${state} and not linked. ${next.explanation}\nTry again with \`frontdesk start --link\`, or POST /v1/sessions/${id}/link.`,
+    `\nNot linked. ${next.explanation}\nThe gateway goes on. To try again, call POST /v1/sessions/${id}/link, or press Ctrl-C and start with --link once more.`,
   )
   output.report({ type: 'linking_ended', companyId, sessionId: id, state, reason })
 }

@@ -12,7 +12,7 @@ Examples:
 
 /** `frontdesk migrate`: the database alone, for deployments that do not let the gateway change the schema itself. */
 export function migrateCommand({ migrate }: CliDependencies, output: () => Output): Command {
-  return addSettingOptions(new Command('migrate'))
+  return addSettingOptions(new Command('migrate'), ['dataDirectory', 'databaseUrl', 'databaseDirectUrl', 'logLevel'])
     .description("Bring the database to this version's schema, and end. `start` does it too")
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {

@@ -39,4 +39,6 @@ function describeError(error: unknown): { code: string; title: string; detail?: 
 
 /** What the shell is told: 2 when the command or a setting is wrong, 1 for every other failure. */
 export const exitCodeOf = (error: unknown): number =>
-  error instanceof FrontdeskError && error.code === 'configuration_invalid' ? 2 : 1
+  error instanceof FrontdeskError && (error.code === 'configuration_invalid' || error.code === 'command_invalid')
+    ? 2
+    : 1

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { FrontdeskError } from '#src/model/errors.ts'
 import { VERSION } from '#src/version.ts'
 import { backupCommand } from './backup.ts'
 import { benchCommand } from './bench.ts'
@@ -26,8 +27,8 @@ Exit codes: 0 done, 1 failed, 2 a wrong command or setting, 130 and 143 ended by
 
 const END_GRACE_MS = 250
 
-/** Wrong usage, as opposed to help and version, which commander also reports by throwing. */
-const isUsageError = (error: CommanderError) => error.exitCode !== 0
+/** What commander throws for help that was asked for, or shown because a command was left out. */
+const HELP_CODES = ['commander.helpDisplayed', 'commander.help', 'commander.version']
 
 /** Runs one command to its end. Errors are said in a line or two; sets the process's exit code. */
 export async function runCli(argv: readonly string[], dependencies: CliDependencies): Promise<void> {
@@ -42,7 +43,8 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
     .version(VERSION)
     .option('--json', 'one JSON object a line on standard output, for programs')
     .addHelpText('after', EXAMPLES)
-    .showHelpAfterError('Add --help to see what there is.')
+    // Wrong usage is said like every other error, further down.
+    .configureOutput({ outputError: () => undefined })
     .exitOverride()
   const commands = [
     demoCommand(dependencies),
@@ -67,16 +69,20 @@ export async function runCli(argv: readonly string[], dependencies: CliDependenc
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError) {
-      if (isUsageError(error)) process.exitCode = 2
+    if (error instanceof CommanderError && HELP_CODES.includes(error.code)) {
+      if (error.exitCode !== 0) process.exitCode = 2
       return
     }
-    output().fail(error)
-    process.exitCode = exitCodeOf(error)
+    const failure = error instanceof CommanderError ? wrongUsage(error) : error
+    output().fail(failure)
+    process.exitCode = exitCodeOf(failure)
   } finally {
     endSoon()
   }
 }
+
+const wrongUsage = ({ message }: CommanderError) =>
+  new FrontdeskError('command_invalid', message.replace(/^error: /, ''))
 
 /**
  * The command is over and has closed what it opened. What may still keep the process up is a timer inside of a library:

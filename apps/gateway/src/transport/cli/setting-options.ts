@@ -2,17 +2,32 @@ import { type Command, Option } from 'commander'
 import { type Flags, flagKey } from '#src/config.ts'
 import { type Setting, settings } from '#src/deployment-settings.ts'
 
+type SettingKey = keyof typeof settings
+
 const all: Setting[] = Object.values(settings)
+
+/** What commands need that open the database and the keys without serving anything. */
+export const DEPLOYMENT_SETTINGS = [
+  'dataDirectory',
+  'databaseUrl',
+  'databaseDirectUrl',
+  'masterKey',
+  'logLevel',
+] as const satisfies readonly SettingKey[]
 
 const defaultOf = (setting: Setting) => (setting.default ? ` Default: ${setting.default}.` : '')
 
-/** Adds the options that set the same as the environment, and names the settings that only the environment has. */
-export function addSettingOptions(command: Command): Command {
-  for (const setting of all) {
+/**
+ * Adds the options that set the same as the environment, and names the settings that only the environment has: all of
+ * them, or those that the command needs.
+ */
+export function addSettingOptions(command: Command, needed?: readonly SettingKey[]): Command {
+  const relevant: Setting[] = needed?.map((key) => settings[key]) ?? all
+  for (const setting of relevant) {
     if (setting.flag === undefined) continue
     command.addOption(new Option(setting.flag, `${setting.about}${defaultOf(setting)} Environment: ${setting.name}.`))
   }
-  const others = all.filter(({ flag }) => flag === undefined)
+  const others = relevant.filter(({ flag }) => flag === undefined)
   return command.addHelpText('after', () => {
     const helper = command.createHelp()
     helper.prepareContext({ helpWidth: process.stdout.columns ?? 80 })

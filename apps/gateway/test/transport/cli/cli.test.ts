@@ -30,6 +30,14 @@ describe('frontdesk', () => {
       ['sessions', '--help'],
       ['--company <id>', 'FRONTDESK_PLATFORM_KEY'],
     ],
+    [
+      ['keys', 'rotate', '--help'],
+      ['--data-dir', 'FRONTDESK_MASTER_KEY'],
+    ],
+    [
+      ['restore', '--help'],
+      ['--data-dir', 'FRONTDESK_BACKUP_URL'],
+    ],
     [['settings', '--help'], ['--markdown']],
     [['openapi', '--help'], ['openapi.json']],
   ])('explains itself: %j', async (args, expected) => {
@@ -45,6 +53,13 @@ describe('frontdesk', () => {
     [['start', '--prot', '1'], '--port'],
     [['start', 'now'], 'too many arguments'],
     [[], 'Usage'],
+    [['keys', 'rotate'], '--master and --data'],
+    [['restore'], 'Name a backup'],
+    [['backup', 'list'], '--from'],
+    [['backup', 'create', '--company', 'salon'], 'An id looks like'],
+    [['import', 'folder', '--company', 'salon', '--name', 'main'], 'An id looks like'],
+    [['sessions', 'pause', '--all', '--key', 'k', '--url', 'localhost'], 'http://127.0.0.1:8480'],
+    [['sessions', 'pause', '--all', '--state', 'failed', '--key', 'k'], 'cannot be used with'],
   ])('says in a line what is wrong with a command, and ends with 2: %j', async (args, hint) => {
     const { code, output, errors } = await run(args)
     expect({ code, output }).toEqual({ code: 2, output: '' })
@@ -73,6 +88,22 @@ describe('frontdesk', () => {
       expect({ code, errors }).toEqual({ code: 2, errors: '' })
       expect(JSON.parse(output)).toMatchObject({ type: 'error', code: 'configuration_invalid' })
     }
+  })
+
+  it('says wrong usage as JSON with --json', async () => {
+    const { code, output, errors } = await run(['--json', 'strat'])
+    expect({ code, errors }).toEqual({ code: 2, errors: '' })
+    expect(JSON.parse(output)).toMatchObject({
+      type: 'error',
+      code: 'command_invalid',
+      detail: expect.stringContaining("'strat'") as string,
+    })
+  })
+
+  it('offers each command only the settings that it uses', async () => {
+    const { output } = await run(['backup', 'list', '--help'])
+    expect(output).toContain('FRONTDESK_BACKUP_URL')
+    expect(output).not.toMatch(/--port|FRONTDESK_QR_TIMEOUT_MS/)
   })
 
   it('refuses the emulator in production', async () => {

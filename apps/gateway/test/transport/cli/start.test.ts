@@ -208,7 +208,9 @@ describe('sessions', () => {
     const rows = await database.database.worker.selectFrom('session').select('desired').execute()
     expect(rows.map(({ desired }) => desired)).toEqual(['stopped', 'stopped', 'stopped'])
 
-    expect(await runFrontdesk(['sessions', 'pause', '--url', url, '--key', 'fd_platform_wrong']).ended).toMatchObject({
+    expect(
+      await runFrontdesk(['sessions', 'pause', '--all', '--url', url, '--key', 'fd_platform_wrong']).ended,
+    ).toMatchObject({
       code: 1,
       errors: expect.stringContaining('This API key is not known') as string,
     })
@@ -216,9 +218,17 @@ describe('sessions', () => {
       code: 2,
       errors: expect.stringContaining('Allowed choices') as string,
     })
+    expect(await ask('delete')).toMatchObject({
+      code: 2,
+      errors: expect.stringContaining('Say which sessions') as string,
+    })
+    expect(await ask('pause', '--state', 'failed')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('No session is one of these') as string,
+    })
     gateway.signal('SIGINT')
     await gateway.ended
-    expect(await ask('pause')).toMatchObject({
+    expect(await ask('pause', '--all')).toMatchObject({
       code: 1,
       errors: expect.stringContaining(`No gateway answers at ${url}`) as string,
     })
