@@ -20,6 +20,8 @@ const SAMPLE_EVERY_MS = 5_000
 /** Raw Baileys is there for its memory, not for its growth: longer teaches nothing. */
 const RAW_SECONDS = 120
 const CUSTOMERS = 2
+/** To each session, in one part of the traffic. */
+const EACH_AT_ONCE = 3
 
 /** A type, not an interface: it is a record of numbers. */
 type Held = {
@@ -35,14 +37,12 @@ type Held = {
 export async function hold(resources: AsyncDisposableStack, options: HoldOptions): Promise<void> {
   const { sessions, seconds, perSecond } = options
   const emulator = await startEmulatorProcess(resources)
-  const messagesIn = (duration: number) => Math.ceil((duration * perSecond) / sessions) * sessions
-  const messages = messagesIn(seconds)
-  const rawMessages = messagesIn(Math.min(seconds, RAW_SECONDS))
-  const raw = await measure(resources, emulator, options, rawMessages, (processes) =>
+  const raw = await measure(resources, emulator, options, Math.min(seconds, RAW_SECONDS), (processes) =>
     openRawSide(processes, emulator, 4_915_100_000_000, sessions),
   )
+  const messages = sessions * eachIn(options, seconds)
   let lost = 0
-  const frontdesk = await measure(resources, emulator, options, messages, async (processes) => {
+  const frontdesk = await measure(resources, emulator, options, seconds, async (processes) => {
     const side = await openFrontdeskSide(processes, emulator, 4_915_200_000_000, sessions)
     processes.defer(async () => {
       lost = messages + sessions * CUSTOMERS - (await side.countStored('inbound'))
@@ -84,20 +84,26 @@ export async function hold(resources: AsyncDisposableStack, options: HoldOptions
 async function measure(
   resources: AsyncDisposableStack,
   { control }: EmulatorProcess,
-  { sessions, perSecond }: HoldOptions,
-  messages: number,
+  options: HoldOptions,
+  seconds: number,
   open: (processes: AsyncDisposableStack) => Promise<Side>,
 ): Promise<Held> {
+  const { sessions, perSecond } = options
   const processes = resources.use(new AsyncDisposableStack())
   const side = await open(processes)
   progress(`${side.name}: ${sessions} sessions are online; opening their chats`)
   await establishChats(control, side, CUSTOMERS)
-  await control.prepareBurst({ to: [...side.phones], customers: CUSTOMERS, each: messages / sessions })
-  const before = await control.counters()
-  progress(`${side.name}: ${messages} messages at ${perSecond} a second`)
+  const { receipts } = await control.counters()
+  const each = eachIn(options, seconds)
+  progress(`${side.name}: ${sessions * each} messages at ${perSecond} a second`)
   const samples = await sampleWhile(side.pid, async () => {
-    await control.fireBurst({ perSecond })
-    await untilReceipted(control, before.receipts + messages)
+    // In parts, each over before a request for it would be given up.
+    for (let fired = 0; fired < each; fired += EACH_AT_ONCE) {
+      const part = Math.min(EACH_AT_ONCE, each - fired)
+      await control.prepareBurst({ to: [...side.phones], customers: CUSTOMERS, each: part })
+      await control.fireBurst({ perSecond })
+    }
+    await untilReceipted(control, receipts + sessions * each)
   })
   const third = Math.max(1, Math.floor(samples.length / 3))
   const [first, last] = [samples[0], samples.at(-1)]
@@ -113,6 +119,10 @@ async function measure(
   await processes.disposeAsync()
   return held
 }
+
+/** Messages to each session in so many seconds. */
+const eachIn = ({ sessions, perSecond }: HoldOptions, seconds: number): number =>
+  Math.ceil((seconds * perSecond) / sessions)
 
 async function sampleWhile(pid: number, work: () => Promise<void>): Promise<(ProcessFigures & { atMs: number })[]> {
   const samples: (ProcessFigures & { atMs: number })[] = []
