@@ -108,13 +108,13 @@ async function measure(
   const third = Math.max(1, Math.floor(samples.length / 3))
   const [first, last] = [samples[0], samples.at(-1)]
   if (first === undefined || last === undefined) throw new Error('It was over before it could be measured.')
-  const seconds = (last.atMs - first.atMs) / 1000
+  const measuredMs = last.atMs - first.atMs
   const held = {
     startMb: median(samples.slice(0, third).map(({ rssMb }) => rssMb)),
     endMb: median(samples.slice(-third).map(({ rssMb }) => rssMb)),
     databaseMb: last.childrenPssMb,
-    cpuPercent: (last.cpuMs - first.cpuMs) / seconds / 10,
-    databaseCpuPercent: (last.childrenCpuMs - first.childrenCpuMs) / seconds / 10,
+    cpuPercent: ((last.cpuMs - first.cpuMs) / measuredMs) * 100,
+    databaseCpuPercent: ((last.childrenCpuMs - first.childrenCpuMs) / measuredMs) * 100,
   }
   await processes.disposeAsync()
   return held
