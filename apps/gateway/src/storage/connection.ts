@@ -3,6 +3,11 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import type { Scope } from './scoped-query.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
+/**
+ * Longer than any statement of ours takes, milliseconds. When the server, or the way to it, vanishes without a word, as in
+ * a failover, TCP alone would go on waiting for a quarter of an hour.
+ */
+export const RESPONSE_TIMEOUT_MS = 40_000
 const INT8 = 20
 const XID8 = 5069
 

@@ -1,6 +1,13 @@
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type Transaction } from 'kysely'
-import { Client, Pool } from 'pg'
-import { connectionConfig, isPooled, type Server, serverSettings, unreachable } from './connection.ts'
+import { Client, Pool, type PoolClient } from 'pg'
+import {
+  connectionConfig,
+  isPooled,
+  RESPONSE_TIMEOUT_MS,
+  type Server,
+  serverSettings,
+  unreachable,
+} from './connection.ts'
 import type { Schema } from './schema-types.ts'
 import { queryInScope, type Scope } from './scoped-query.ts'
 
@@ -8,6 +15,8 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export interface DatabaseOptions {
   maxConnections?: number
+  /** How long a statement may take, milliseconds; then its connection is given up. */
+  responseTimeoutMs?: number
 }
 
 /** The pool of one process, under the two roles. Its address is for connections of one's own. */
@@ -36,7 +45,9 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   pool.on('error', () => undefined)
   // One in use has ended: its query fails, and so does the next one. Without a listener the process would end as well.
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const workerPool = server.isPooled ? scopedPool(pool, serverSettings('frontdesk_worker')) : pool
+  const { responseTimeoutMs = RESPONSE_TIMEOUT_MS } = options
+  const poolIn = (scope?: Scope) => limitedPool(pool, responseTimeoutMs, scope)
+  const workerPool = poolIn(server.isPooled ? serverSettings('frontdesk_worker') : undefined)
   const worker = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: workerPool }) })
   try {
     await ensureRole(workerPool)
@@ -53,7 +64,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
       // Without a pooler the connection has the other settings already.
       const settings = server.isPooled ? serverSettings('frontdesk_api') : { role: 'frontdesk_api' }
       const scope = { ...settings, 'frontdesk.company': companyId }
-      const scoped = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: scopedPool(pool, scope) }) })
+      const scoped = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: poolIn(scope) }) })
       return await scoped.transaction().execute(work)
     },
     // Not through Kysely, which leaves alone a pool that it has not used.
@@ -63,20 +74,33 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   }
 }
 
-/** The pool, with each statement outside a transaction, and each transaction, in this scope. */
-const scopedPool = (pool: Pool, scope: Scope): PostgresPool => ({
+/** The pool, with each statement outside a transaction, and each transaction, in this scope, if there is one. */
+const limitedPool = (pool: Pool, responseTimeoutMs: number, scope?: Scope): PostgresPool => ({
   options: {},
   end: () => Promise.resolve(),
   async connect(): Promise<PostgresPoolClient> {
     const client = await pool.connect()
     return {
       // Only this form is used: there are no cursors here.
-      query: (text: unknown, values?: unknown) =>
-        queryInScope(client, { text: text as string, values: values as unknown[] }, scope) as never,
+      query: (text: unknown, values?: unknown) => {
+        const statement = { text: text as string, values: values as unknown[] }
+        const answer = scope ? queryInScope(client, statement, scope) : client.query(statement)
+        return answered(client, answer, responseTimeoutMs) as never
+      },
       release: (isBroken) => client.release(isBroken),
     }
   },
 })
+
+/** Whoever waits for a server that is gone hears of it, and the pool makes a new connection. */
+async function answered<T>(client: PoolClient, answer: Promise<T>, timeoutMs: number): Promise<T> {
+  const timeout = setTimeout(() => client.connection.stream.destroy(), timeoutMs)
+  try {
+    return await answer
+  } finally {
+    clearTimeout(timeout)
+  }
+}
 
 /** Row-level security holds for this role, and not for the owner as whom we log in. */
 async function ensureRole(pool: PostgresPool): Promise<void> {

@@ -5,6 +5,7 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import { openDatabase } from '#src/storage/database.ts'
 import { migrate } from '#src/storage/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { startFaultyProxy } from './faulty-proxy.ts'
 
 let testDatabase: TestDatabase
 beforeAll(async () => {
@@ -74,6 +75,22 @@ describe('values', () => {
     expect(await value(`'18446744073709551615'::xid8`)).toBe(2n ** 64n - 1n))
   test('a moment is exact to the millisecond', async () =>
     expect(await value(`'2026-01-02 03:04:05.678Z'::timestamptz`)).toEqual(new Date('2026-01-02T03:04:05.678Z')))
+})
+
+test('a server that says nothing more is given up: who waits for it hears of it, and who follows has another connection', async () => {
+  await using proxy = await startFaultyProxy(testDatabase.url)
+  await using database = await openDatabase(proxy.url, { maxConnections: 1, responseTimeoutMs: 200 })
+  const companyId = await testDatabase.createCompany()
+  const reads = [
+    () => database.worker.selectFrom('company').select('id').where('id', '=', companyId).execute(),
+    () => database.asCompany(companyId, (db) => db.selectFrom('company').select('id').execute()),
+  ]
+  for (const read of reads) {
+    expect(await read()).toEqual([{ id: companyId }])
+    proxy.freeze()
+    await expect(read()).rejects.toThrow()
+    expect(await read()).toEqual([{ id: companyId }])
+  }
 })
 
 test('a transaction that fails leaves nothing behind', async () => {

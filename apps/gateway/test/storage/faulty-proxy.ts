@@ -11,6 +11,8 @@ export interface FaultyProxy extends AsyncDisposable {
   /** Breaks all connections and takes no new ones. */
   cut(): void
   restore(): void
+  /** From now on nothing comes through the connections that there are, and nobody is told; new ones work. */
+  freeze(): void
   /** How many answers were lost. */
   readonly lost: number
 }
@@ -21,6 +23,7 @@ export async function startFaultyProxy(databaseUrl: string): Promise<FaultyProxy
   const upstream = join(new URL(databaseUrl).searchParams.get('host') ?? '', SOCKET)
   const directory = await mkdtemp(join(tmpdir(), 'frontdesk-proxy-'))
   const clients = new Set<Socket>()
+  const frozen = new WeakSet<Socket>()
   let awaited: string | undefined
   let isCut = false
   let lost = 0
@@ -34,6 +37,7 @@ export async function startFaultyProxy(databaseUrl: string): Promise<FaultyProxy
     const database = createConnection(upstream)
     let losesNext = false
     client.on('data', (chunk) => {
+      if (frozen.has(client)) return
       if (awaited !== undefined && chunk.includes(awaited)) {
         awaited = undefined
         losesNext = true
@@ -41,6 +45,7 @@ export async function startFaultyProxy(databaseUrl: string): Promise<FaultyProxy
       database.write(chunk)
     })
     database.on('data', (chunk) => {
+      if (frozen.has(client)) return
       if (!losesNext) {
         client.write(chunk)
         return
@@ -74,6 +79,9 @@ export async function startFaultyProxy(databaseUrl: string): Promise<FaultyProxy
     cut,
     restore() {
       isCut = false
+    },
+    freeze() {
+      for (const client of clients) frozen.add(client)
     },
     get lost() {
       return lost

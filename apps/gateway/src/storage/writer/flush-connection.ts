@@ -1,10 +1,9 @@
 import type { Client, QueryConfig, QueryResult, QueryResultRow } from 'pg'
-import { connect, connectionConfig, type Server, serverSettings } from '../connection.ts'
+import { connect, connectionConfig, RESPONSE_TIMEOUT_MS, type Server, serverSettings } from '../connection.ts'
 import { queryInScope } from '../scoped-query.ts'
 
 /** A server that does not answer for so long is given up; the statement is tried again on a new connection. */
 const STATEMENT_TIMEOUT_MS = 30_000
-const RESPONSE_TIMEOUT_MS = 40_000
 
 /** The server's settings for this connection. */
 export const FLUSH_SETTINGS = {
