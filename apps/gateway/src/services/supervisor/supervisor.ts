@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import type { Logger } from 'pino'
 import { ERRORS, type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
@@ -94,7 +93,7 @@ export class Supervisor<Start> implements AsyncDisposable {
     const { signal } = this.#ending
     for (let failures = 0; !signal.aborted; ) {
       const startedAtMs = performance.now()
-      const failure = await this.#runOnce(host, () => began.resolve())
+      const failure = await this.#runOnce(host, () => began.resolve()).catch(notStarted)
       if (!this.#hasStarted) began.reject(failure)
       if (signal.aborted) return
       failures = performance.now() - startedAtMs > STABLE_MS ? 1 : failures + 1
@@ -119,12 +118,17 @@ export class Supervisor<Start> implements AsyncDisposable {
       began()
       if (this.#hasStarted) tell(child, { kind: 'claim' })
     })
-    const ended = once(child, 'exit') as Promise<[code: number | null, signal: NodeJS.Signals | null]>
+    const ended = new Promise<string>((resolve, reject) => {
+      child.on('exit', (code, signal) => resolve(`It ended with ${signal ?? `exit code ${code}`}.`))
+      // A process that never came to be does not exit.
+      child.on('error', (error) => child.pid === undefined && reject(error))
+    })
     tell(child, { kind: 'start', start })
-    const [code, signal] = await ended
-    host.process = undefined
+    const how = await ended.finally(() => {
+      host.process = undefined
+    })
     await this.#expire(host)
-    return failure ?? new FrontdeskError('session_host_ended', `It ended with ${signal ?? `exit code ${code}`}.`)
+    return failure ?? new FrontdeskError('session_host_ended', how)
   }
 
   /** The sessions of a host that is gone are free now, and not only when it has not been seen for a while. */
@@ -148,6 +152,10 @@ function tell<Start>(child: ChildProcess, message: ToHost<Start>): void {
   // One that has just ended is noticed by its exit.
   if (child.connected) child.send(message as object, () => undefined)
 }
+
+/** The system may have no room for a process just now. */
+const notStarted = (cause: unknown): FrontdeskError =>
+  new FrontdeskError('session_host_ended', 'It could not be started.', { cause })
 
 function failureOf({ code, detail }: { code: string; detail: string | undefined }): FrontdeskError {
   return new FrontdeskError(Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'session_host_ended', detail)
