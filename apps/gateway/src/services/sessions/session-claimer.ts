@@ -152,7 +152,8 @@ export class SessionClaimer implements AsyncDisposable {
     const excess = running() - share
     if (free === 0) {
       this.#patientSinceMs = undefined
-      if (excess <= 0) return
+      // There may be more than are wanted: some are just being paused.
+      if (excess <= 0 || isAlone) return
       if (performance.now() - this.#handedOverAtMs > HAND_OVER_INTERVAL_MS) {
         this.#handedOverAtMs = performance.now()
         handOver(Math.min(excess, HAND_OVER_AT_ONCE))

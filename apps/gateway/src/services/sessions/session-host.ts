@@ -27,6 +27,8 @@ const LAST_WORDS_MS = 5000
 /** A database that has just failed is not asked again at once, milliseconds. */
 const STORE_FAILED_PAUSE_MS = 1000
 const LOOK_AGAIN = { firstMs: 250, maxMs: 10_000 }
+/** The backstop for what nobody has told of: its process died between the commit and the wake-up. */
+const LOOK_EVERY_MS = 5000
 
 export interface SessionHostOptions {
   database: Database
@@ -55,6 +57,7 @@ export class SessionHost implements AsyncDisposable {
   readonly #looking = new Map<string, { again: boolean }>()
   readonly #givingUp = new AbortController()
   readonly #ending = new AbortController()
+  readonly #sweep: NodeJS.Timeout
 
   constructor(options: SessionHostOptions) {
     const { database, membership, writer, keyRing, provider, listener, alerts, settings, log, onReleased } = options
@@ -84,6 +87,7 @@ export class SessionHost implements AsyncDisposable {
         for (const { sessionId } of leases) onReleased(sessionId)
       },
     })
+    this.#sweep = setInterval(() => this.#lookAtOwn(), LOOK_EVERY_MS).unref()
   }
 
   /**
@@ -126,6 +130,10 @@ export class SessionHost implements AsyncDisposable {
   /** Changes may have been missed: looks at everything of its own that may need it, and at what nobody owns. Never throws. */
   lookAtAll(): void {
     this.#claimer.look()
+    this.#lookAtOwn()
+  }
+
+  #lookAtOwn(): void {
     const { life } = this.#membership
     if (life === undefined) return
     listToLookAt(this.#database, life).then(
@@ -139,8 +147,13 @@ export class SessionHost implements AsyncDisposable {
   /** Closes all connections; the sessions are taken up again by other processes, or by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
+    clearInterval(this.#sweep)
     await this.#claimer[Symbol.asyncDispose]()
-    const giveUp = setTimeout(() => this.#givingUp.abort(), LAST_WORDS_MS)
+    const giveUp = setTimeout(() => {
+      this.#givingUp.abort()
+      // Whoever takes a session up just now waits for the database as well.
+      for (const sessionId of this.#runners.keys()) this.#tools.listener.released(sessionId)
+    }, LAST_WORDS_MS)
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()))
     clearTimeout(giveUp)
   }
@@ -168,11 +181,12 @@ export class SessionHost implements AsyncDisposable {
     const { session, lease } = claim
     const runner = new SessionRunner(claim, this.#tools)
     this.#runners.set(session.id, runner)
-    void runner.ended.then((end) => this.#ended(lease, end))
+    void runner.ended.then((end) => this.#ended(runner, lease, end))
   }
 
-  #ended(lease: Lease, end: RunnerEnd): void {
-    this.#runners.delete(lease.sessionId)
+  #ended(runner: SessionRunner, lease: Lease, end: RunnerEnd): void {
+    // After a lost lease the session may have come back to this process already.
+    if (this.#runners.get(lease.sessionId) === runner) this.#runners.delete(lease.sessionId)
     if (end === 'lease_lost') return
     const afterMs = end === 'store_failed' ? STORE_FAILED_PAUSE_MS : 0
     void pause(afterMs, this.#ending.signal).then(() => this.#claimer.release(lease))

@@ -281,7 +281,9 @@ export class SessionRunner {
   }
 
   #restart(): void {
-    this.#plan.reset()
+    // Should the trouble last, it is told of anew.
+    if (this.#plan.attempts > 0) this.#settle()
+    else this.#plan.reset()
     this.#linking.reset()
     this.#showsCode = false
     this.#record({ kind: 'restarted' })

@@ -100,6 +100,43 @@ describe('pausing and starting', () => {
     await until(async () => (await rows.commands(id)).every(({ state }) => state === 'done'))
   })
 
+  test('what is wanted of a session is found also when nobody has told its owner', async () => {
+    await using host = await TestSessions.start(database, emulator)
+    const { id } = await linked(host)
+    // As a process leaves it that dies between the commit and the wake-up.
+    await database.database.worker.updateTable('session').set({ desired: 'stopped' }).where('id', '=', id).execute()
+    await host.inState(companyId, id, 'paused')
+  })
+
+  test('a process that ends does not wait for a session that cannot be taken up, since the database is away', async () => {
+    companyId = await database.createCompany()
+    const host = await TestSessions.start(database, emulator)
+    // As the inbox does it, while it cannot read what waits.
+    const taken = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    host.listener.owned = () => {
+      begun.resolve()
+      return taken.promise
+    }
+    host.listener.released = () => taken.resolve()
+    const { id } = await host.sessions.create(companyId, { name: 'main' }, ACTOR)
+    await host.sessions.start(companyId, id, ACTOR)
+    await begun.promise
+    await host[Symbol.asyncDispose]()
+    expect((await rows.session(id)).desired).toBe('running')
+  })
+
+  test('a session that was in trouble and is restarted is said to be in trouble no longer', async () => {
+    await using host = await TestSessions.start(database, emulator, { maxReconnectAttempts: 0 })
+    const { id, phone } = await linked(host)
+    const alerts = async () => (await host.alerts.list(companyId, { state: 'raised', limit: 10 })).items
+    await emulator.fault({ kind: 'drop', phone })
+    expect(await until(async () => (await alerts())[0])).toMatchObject({ kind: 'session_unstable', sessionId: id })
+    await host.sessions.restart(companyId, id, ACTOR)
+    await onlineTimes(host, id, 2)
+    await until(async () => (await alerts()).length === 0)
+  })
+
   test('another version of WhatsApp Web holds at once; a setting that can wait changes nothing', async () => {
     await using host = await TestSessions.start(database, emulator)
     const { id } = await linked(host)
