@@ -86,8 +86,10 @@ export async function storeTransitions(db: Kysely<Schema>, transitions: readonly
         linked_at = case when held.is_linked then coalesce(linked_at, held.since) end,
         linking_code = held.linking_code,
         linking_code_expires_at = held.linking_code_expires_at,
-        -- What the company has asked for meanwhile, such as deleting it, is not forgotten.
-        desired = case desired when held.fulfils then 'stopped' else desired end,
+        -- What the company has asked for meanwhile, such as deleting it or a fresh code, is not forgotten.
+        desired = case when desired = held.fulfils and not exists (
+            select from session_command where session_command.session_id = session.id and session_command.state = 'waiting'
+          ) then 'stopped' else desired end,
         phone = coalesce(held.phone, session.phone),
         lid = case when held.phone is null then session.lid else held.lid end
       from held where session.id = held.session_id
@@ -111,6 +113,8 @@ const dataOf = ({ state, reason, nextAttemptAt, attempts }: StateChange): string
 export async function storeLastTransition(database: Database, { lease, change }: Transition): Promise<void> {
   const { sessionId, companyId } = lease
   await database.worker.transaction().execute(async (db) => {
+    // A request that is being stored is waited for, so that the next statement sees what it asks for.
+    await sql`select from session where id = ${sessionId} for no key update`.execute(db)
     const stored = await storeTransitions(db, [{ lease, change }])
     if (!stored.has(sessionId)) throw new LeaseLostError(lease)
     if (!change.isLinked) await removeKeys(db, sessionId, change.state === 'logged_out' ? change.since : undefined)

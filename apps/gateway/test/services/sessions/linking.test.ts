@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from 'whatsapp-emulator'
+import { requestCommand } from '#src/storage/session-requests.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { sessionRows } from './support/session-rows.ts'
@@ -136,6 +137,19 @@ describe('beginning anew', () => {
       ['done', null],
       ['done', null],
     ])
+  })
+
+  test('a fresh code that is asked for while the last one expires is shown', async () => {
+    await using host = await TestSessions.start(database, emulator, { qrTimeoutMs: 300, maxQrAttempts: 1 })
+    const id = await newSession(host)
+    await host.sessions.link(companyId, id, { method: 'qr' }, ACTOR)
+    await host.inState(companyId, id, 'linking')
+    // Stored, and its owner has not heard of it yet.
+    await database.database.asCompany(companyId, (db) => requestCommand(companyId, db, id, 'new_code'))
+    await until(async () => (await rows.statesOf(id)).filter(([, reason]) => reason === 'qr').length >= 2)
+    await until(async () => (await rows.commands(id))[0]?.state === 'done')
+    await ended(host, id, 'linking_expired')
+    expect(await rows.session(id)).toMatchObject({ desired: 'stopped' })
   })
 
   test('a restart during linking begins to link anew, over one connection', async () => {
