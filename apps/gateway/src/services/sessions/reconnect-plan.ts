@@ -2,6 +2,8 @@ import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import type { FinalState } from '#src/model/session-state.ts'
 import { RECONNECT_POLICY } from './reconnect-policy.ts'
 
+/** The least that is doubled, milliseconds: doubling nothing would make no delay of it, however often it fails. */
+const MIN_DELAY_MS = 100
 /** The longest wait between two fast attempts, milliseconds. */
 const MAX_DELAY_MS = 60_000
 /** After the fast attempts, and where hurry does harm. The first half of each is always waited. */
@@ -11,6 +13,8 @@ const LONG_DELAY_MS = 20 * 60_000
 const BAN_JITTER_MS = 60_000
 /** WhatsApp, asked too often to link, without saying when one may again. */
 const LINKING_PAUSE_MS = 60 * 60_000
+/** The longest time that a timer takes. One that is to wait longer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 /** What may happen once, may happen once in so long. */
 const IMMEDIATE_EVERY_MS = 60_000
 const TRY_ONCE_EVERY_MS = 10 * 60_000
@@ -73,7 +77,11 @@ export class ReconnectPlan {
         const now = this.#now()
         if (now - this.#lastTryMs < TRY_ONCE_EVERY_MS) return { kind: 'end', state: policy.state }
         this.#lastTryMs = now
-        return { kind: 'reconnect', delayMs: this.#between(2, 4) * settings.reconnectDelayMs, isSlow: false }
+        return {
+          kind: 'reconnect',
+          delayMs: this.#between(2, 4) * Math.max(settings.reconnectDelayMs, MIN_DELAY_MS),
+          isSlow: false,
+        }
       }
       case 'reconnect':
         return this.#reconnect(policy.delay, isLinked, settings, retryAt)
@@ -91,7 +99,8 @@ export class ReconnectPlan {
       this.#lastImmediateMs = now
       return { kind: 'reconnect', delayMs: 0, isSlow: false }
     }
-    const { maxReconnectAttempts, reconnectDelayMs } = settings
+    const { maxReconnectAttempts } = settings
+    const reconnectDelayMs = Math.max(settings.reconnectDelayMs, MIN_DELAY_MS)
     // Nobody waits so long in front of a screen that is to show a code.
     if (!isLinked && (delay === 'long' || this.#attempts >= maxReconnectAttempts))
       return { kind: 'end', state: 'created', ...(retryAt && { nextAttemptAt: retryAt }) }
@@ -107,7 +116,8 @@ export class ReconnectPlan {
 
   #longDelayMs(retryAt: Date | undefined): number {
     if (retryAt === undefined) return this.#between(0.5, 1) * LONG_DELAY_MS
-    return Math.max(0, retryAt.getTime() - Date.now()) + this.#random() * BAN_JITTER_MS
+    const leftMs = Math.max(0, retryAt.getTime() - Date.now())
+    return Math.min(leftMs + this.#random() * BAN_JITTER_MS, MAX_TIMER_MS)
   }
 
   #pauseAfter(reason: DisconnectReason, retryAt: Date | undefined): { nextAttemptAt?: Date } {

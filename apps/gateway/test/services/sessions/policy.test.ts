@@ -108,6 +108,16 @@ describe('what follows a disconnect', () => {
     expect(shortest.after('timed_out')).toEqual({ kind: 'reconnect', delayMs: 150_000, isSlow: true })
   })
 
+  test('a company that wants no delay does not get attempts without end either', () => {
+    const plan = new ReconnectPlan(0, () => 0.5)
+    let waitedMs = 0
+    for (let attempt = 1; attempt <= 20; attempt += 1) {
+      const settings = { reconnectDelayMs: 0, maxReconnectAttempts: 1000 }
+      waitedMs += delayOf(plan.after({ reason: 'connection_closed', isLinked: true }, settings)) ?? 0
+    }
+    expect(waitedMs).toBeGreaterThan(5 * 60_000)
+  })
+
   test('what a former owner has tried counts, and a good connection ends the count', () => {
     const { plan, after } = planWith({ attempts: 9 })
     expect(delayOf(after('timed_out'))).toBe(60_000)
@@ -148,6 +158,13 @@ describe('what follows a disconnect', () => {
     expect(delayMs).toBeLessThanOrEqual(3_660_000)
     expect(delayOf(after('temporarily_banned'))).toBe(900_000)
     expect(delayOf(after('client_outdated'))).toBe(900_000)
+  })
+
+  test('a ban that is longer than a timer takes is not tried at once', () => {
+    const { after } = planWith()
+    const delayMs = delayOf(after('temporarily_banned', true, new Date(Date.now() + 60 * 24 * 3_600_000))) ?? 0
+    expect(delayMs).toBeGreaterThan(24 * 24 * 3_600_000)
+    expect(delayMs).toBeLessThan(2 ** 31)
   })
 
   test('what only a person can change ends the session', () => {
