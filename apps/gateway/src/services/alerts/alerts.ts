@@ -84,7 +84,8 @@ export class Alerts implements AsyncDisposable {
               ? clearAlert(db, report.subject)
               : raiseAlert(db, report.subject, report.detail),
           )
-        this.#waiting.splice(this.#waiting.indexOf(report), 1)
+        // It is not there any more when newer ones have pushed it out.
+        if (this.#waiting[0] === report) this.#waiting.shift()
         failures = 0
       } catch (err) {
         if (this.#ending.signal.aborted) return

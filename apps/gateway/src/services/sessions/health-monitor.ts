@@ -33,7 +33,7 @@ const STUCK_MS = 120_000
  */
 export class HealthMonitor implements Disposable {
   readonly #options: HealthMonitorOptions
-  readonly #connections = new Map<string, { session: WatchedSession; connection: WatchedConnection }>()
+  readonly #connections = new Map<string, { session: WatchedSession; connection: WatchedConnection; sinceMs: number }>()
   /** Being asked now. A connection that ends meanwhile leaves by itself. */
   readonly #probing = new WeakSet<WatchedConnection>()
   readonly #timer: NodeJS.Timeout
@@ -45,7 +45,7 @@ export class HealthMonitor implements Disposable {
   }
 
   online(session: WatchedSession, connection: WatchedConnection): void {
-    this.#connections.set(session.sessionId, { session, connection })
+    this.#connections.set(session.sessionId, { session, connection, sinceMs: performance.now() })
   }
 
   offline(sessionId: string): void {
@@ -65,7 +65,8 @@ export class HealthMonitor implements Disposable {
     }
     for (const sessionId of this.#options.stuckSessions(STUCK_MS)) {
       const watched = this.#connections.get(sessionId)
-      if (watched === undefined) continue
+      // A message that a new connection has not helped is not helped by many of them.
+      if (watched === undefined || performance.now() - watched.sinceMs < STUCK_MS) continue
       this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
       this.#options.onStuck(watched.session)
       watched.connection.abandon('unresponsive', 'A message was stuck on its way.')

@@ -68,7 +68,8 @@ export class StateRecorder {
       if (change === undefined) return
       try {
         await this.#store(change)
-        this.#waiting.splice(this.#waiting.indexOf(change), 1)
+        // It is not there any more when newer ones have pushed it out.
+        if (this.#waiting[0] === change) this.#waiting.shift()
         failures = 0
       } catch (err) {
         if (err instanceof LeaseLostError || err instanceof NumberTakenError) {

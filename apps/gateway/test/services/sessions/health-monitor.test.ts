@@ -117,9 +117,27 @@ describe('a session that is online', () => {
     )
     const connection = new ScriptedConnection()
     monitor.online(A, connection)
-    await vi.advanceTimersByTimeAsync(6 * SECOND)
+    await vi.advanceTimersByTimeAsync(130 * SECOND)
     expect(told).toEqual(['a'])
     expect(connection.abandonedAtMs).toBeDefined()
+  })
+
+  test('whose message stays stuck is not connected anew all the time', async () => {
+    using monitor = start(() => ['a'])
+    let connections = 0
+    const connect = () => {
+      connections += 1
+      const connection = new ScriptedConnection()
+      connection.abandon = () => {
+        monitor.offline('a')
+        connect()
+      }
+      monitor.online(A, connection)
+    }
+    connect()
+    await vi.advanceTimersByTimeAsync(600 * SECOND)
+    // At the end of every two minutes.
+    expect(connections).toBe(6)
   })
 })
 

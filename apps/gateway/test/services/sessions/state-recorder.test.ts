@@ -60,12 +60,39 @@ async function openRecorder(of: { database?: Database; signal?: AbortSignal } = 
   return { sessionId, recorder, refusals }
 }
 
+/** A recorder whose database takes what it is given when `answer` is called, and then at once. */
+function openSlowRecorder() {
+  const stored: StateChange[] = []
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  const recorder = new StateRecorder({
+    ...{ database: database.database, signal: new AbortController().signal, log, onRefused: () => undefined },
+    lease: { sessionId: 'a', companyId, nodeId: 'b', epoch: 1 },
+    transitions: {
+      async store(transition) {
+        await answered
+        stored.push(transition.change)
+      },
+    },
+  })
+  return { recorder, stored, answer }
+}
+
 describe('the states of a session', () => {
   test('are stored in their order, also when the database is away for a while', async () => {
     const { sessionId, recorder } = await openRecorder({ database: awayFor(2) })
     for (const state of ['connecting', 'online', 'reconnecting', 'online'] as const) recorder.record(change(state))
     await recorder.stored()
     expect(await recordedStates(sessionId)).toEqual(['connecting', 'online', 'reconnecting', 'online'])
+  })
+
+  test('are never so many that the newest is lost', async () => {
+    const { recorder, stored, answer } = openSlowRecorder()
+    for (let attempts = 0; attempts <= 100; attempts += 1) recorder.record({ ...change('reconnecting'), attempts })
+    recorder.record(change('online'))
+    answer()
+    await recorder.stored()
+    expect(stored.at(-1)?.state).toBe('online')
+    expect(stored).toHaveLength(101)
   })
 
   test('are no longer ours to store when the lease is lost, and whoever records them learns of it', async () => {
