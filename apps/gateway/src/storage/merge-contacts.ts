@@ -51,9 +51,8 @@ export async function mergeContacts(
     db,
   )
   await sql`
-    update contact set merged_into = ${remaining} where company_id = ${companyId} and ${gone} in (id, merged_into)`.execute(
-    db,
-  )
+    update contact set merged_into = ${remaining}
+    where company_id = ${companyId} and (id = ${gone} or merged_into = ${gone})`.execute(db)
   if (older.name === null && younger.name !== null)
     await sql`update contact set name = ${younger.name} where id = ${remaining}`.execute(db)
   await appendEvents(db, [{ companyId, type: 'contact.merged', subjectId: gone, data: { into: remaining } }])

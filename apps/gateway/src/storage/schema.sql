@@ -350,6 +350,7 @@ CREATE INDEX bulk_operation_company ON public.bulk_operation USING btree (compan
 CREATE INDEX bulk_operation_open ON public.bulk_operation USING btree (stepped_at) WHERE (finished_at IS NULL);
 CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
 CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
+CREATE INDEX contact_merged ON public.contact USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
 CREATE INDEX journal_age ON public.journal USING brin (created_at);
@@ -373,6 +374,7 @@ CREATE INDEX session_desired ON public.session USING btree (desired, id) WHERE (
 CREATE INDEX session_lease_node ON public.session_lease USING btree (node_id, node_incarnation);
 CREATE UNIQUE INDEX session_name ON public.session USING btree (company_id, name) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((linked_at IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
 

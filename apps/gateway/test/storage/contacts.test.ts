@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import { contactById, createContactBook } from '#src/storage/contacts.ts'
+import { mergeContacts } from '#src/storage/merge-contacts.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let testDatabase: TestDatabase
@@ -185,4 +186,39 @@ describe('two contacts that turn out to be one', () => {
     const events = await worker().selectFrom('event').select('type').where('company_id', '=', companyId).execute()
     expect(events).toHaveLength(1)
   })
+})
+
+test('a merge looks up what it moves: it reads nothing of other contacts, however many there are', async () => {
+  const older = await book.contactOf({ phone })
+  const younger = await book.contactOf({ lid })
+  const sessionId = await testDatabase.createSession(companyId)
+  await sql`
+    with another as (
+      insert into contact (id, company_id) select gen_random_uuid(), ${companyId} from generate_series(1, 2000) returning id
+    ), turns as (
+      insert into turn (id, company_id, session_id, contact_id)
+      select gen_random_uuid(), ${companyId}, ${sessionId}, id from another
+    )
+    insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content)
+    select gen_random_uuid(), ${companyId}, ${sessionId}, id, 'inbound', 'customer', id, 'received', '{"kind":"text"}'
+    from another`.execute(worker())
+  const [before, after] = await worker()
+    .transaction()
+    .execute(async (db) => {
+      const read = async () =>
+        await sql<{ table: string; scans: number; rows: number }>`
+          select relname as "table", seq_scan as scans, seq_tup_read + idx_tup_fetch as rows
+          from pg_stat_xact_user_tables where relname in ('contact', 'turn', 'message') order by 1`.execute(db)
+      // The tables are small enough to be read as a whole.
+      await sql`set local enable_seqscan = off`.execute(db)
+      const { rows: before } = await read()
+      await mergeContacts(companyId, db, older, younger)
+      return [before, (await read()).rows]
+    })
+  expect(after).toHaveLength(3)
+  for (const { table, scans, rows } of after ?? []) {
+    const former = before?.find((each) => each.table === table) ?? { scans: 0, rows: 0 }
+    expect({ table, scans: scans - former.scans }).toEqual({ table, scans: 0 })
+    expect(rows - former.rows).toBeLessThan(100)
+  }
 })
