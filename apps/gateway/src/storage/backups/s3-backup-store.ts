@@ -7,6 +7,9 @@ import type { BackupStore, StoredBackup } from './backup-store.ts'
 const DEFAULT_REGION = 'us-east-1'
 /** The least that S3 allows; so much is in memory. */
 const PART_BYTES = 5 * 1024 * 1024
+const CONNECT_TIMEOUT_MS = 10_000
+/** By itself the client waits for ever, with the transaction open from which the backup is read. */
+const SILENCE_LIMIT_MS = 60_000
 
 /**
  * Backups in a bucket: `s3://bucket/prefix`, for servers other than Amazon's with `?endpoint=https://host`, and `&region=`.
@@ -18,7 +21,8 @@ export class S3BackupStore implements BackupStore {
   /** Empty, or ends with a slash. */
   readonly #prefix: string
 
-  constructor(location: URL) {
+  /** `silenceLimitMs`: how long the server may say nothing. */
+  constructor(location: URL, silenceLimitMs = SILENCE_LIMIT_MS) {
     const endpoint = location.searchParams.get('endpoint')
     this.#bucket = location.hostname
     this.#prefix = location.pathname.replace(/^\/+|\/+$/g, '').replace(/(?<=.)$/, '/')
@@ -26,6 +30,7 @@ export class S3BackupStore implements BackupStore {
       region: location.searchParams.get('region') ?? DEFAULT_REGION,
       // Bucket names as parts of the host need a DNS that only the large services have.
       ...(endpoint !== null && { endpoint, forcePathStyle: true }),
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: silenceLimitMs },
       // By default streams are sent with a trailing checksum, which other servers store as if it were content.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
