@@ -35,7 +35,13 @@ export async function startMaintenance({
   }
   const finishRotations = async () => {
     try {
-      await finishKeyRotation({ database, keyRing, signal: ending.signal }, FORMER_KEYS_KEPT_MS)
+      const rotation = { database, keyRing, signal: ending.signal }
+      const { unreadable } = await finishKeyRotation(rotation, FORMER_KEYS_KEPT_MS)
+      if (unreadable.length > 0)
+        log.error(
+          { companyIds: unreadable },
+          'Of these companies a value cannot be opened; they keep their former keys.',
+        )
     } catch (err) {
       log.error({ err }, 'Keys that were replaced could not be dropped; trying again in an hour.')
     }

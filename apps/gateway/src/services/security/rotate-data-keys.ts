@@ -1,3 +1,4 @@
+import { UnreadableError } from '#src/model/unreadable-error.ts'
 import { pause } from '#src/services/lanes/backoff.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
@@ -30,6 +31,8 @@ export interface RotationProgress {
   companiesDone: number
   /** Values sealed anew by this call. */
   values: number
+  /** Companies with a value that cannot be opened: they keep their former keys, and hold up nobody else's rotation. */
+  unreadable: string[]
 }
 
 /**
@@ -56,12 +59,14 @@ export async function rotateDataKeys(
 export async function finishKeyRotation(rotation: DataKeyRotation, keptMs: number): Promise<RotationProgress> {
   const { database, keyRing, signal } = rotation
   await keyRing.refresh()
-  const nothing: RotationProgress = { companies: 0, companiesDone: 0, values: 0 }
+  const nothing: RotationProgress = { companies: 0, companiesDone: 0, values: 0, unreadable: [] }
   if ((await formerMasterKeyAgeMs(database.worker)) < keptMs) return nothing
   if (!(await dropFormerMasterKey(database, keyRing.master))) return nothing
   const companies = (await listRotatingCompanies(database.worker)).filter(({ ageMs }) => ageMs >= keptMs)
   const progress = await resealAll(rotation, companies)
-  if (!signal.aborted) for (const company of companies) await dropFormerDataKeys(database, keyRing.master, company)
+  if (signal.aborted) return progress
+  for (const company of companies)
+    if (!progress.unreadable.includes(company.id)) await dropFormerDataKeys(database, keyRing.master, company)
   return progress
 }
 
@@ -69,7 +74,7 @@ async function resealAll(
   { database, keyRing, signal, onProgress }: DataKeyRotation,
   companies: readonly RotatingCompany[],
 ): Promise<RotationProgress> {
-  const progress: RotationProgress = { companies: companies.length, companiesDone: 0, values: 0 }
+  const progress: RotationProgress = { companies: companies.length, companiesDone: 0, values: 0, unreadable: [] }
   const begunAtMs = performance.now()
   const unsettledMs = ({ ageMs }: RotatingCompany) => SETTLED_MS - ageMs - (performance.now() - begunAtMs)
   await keyRing.refresh()
@@ -88,7 +93,12 @@ async function resealAll(
           progress.values += values
           onProgress?.({ ...progress })
         },
+      }).catch((error: unknown) => {
+        if (!(error instanceof UnreadableError)) throw error
+        progress.unreadable.push(company.id)
+        return undefined
       })
+      if (found === undefined) continue
       if (!isSettled || found > 0) {
         stillLeft.push(company)
         continue

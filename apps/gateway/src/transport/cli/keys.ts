@@ -104,5 +104,11 @@ function sayOutcome(
   output.report({ type, ...outcome, isBrokenOff: signal.aborted })
 }
 
-const sentence = ({ companies, companiesDone, values }: RotationProgress): string =>
-  `${companiesDone} of ${companies} companies done, ${values} values sealed anew.`
+const sentence = ({ companies, companiesDone, values, unreadable }: RotationProgress): string =>
+  [
+    `${companiesDone} of ${companies} companies done, ${values} values sealed anew.`,
+    ...unreadable.map(
+      (id) =>
+        `The company ${id} keeps its former key: a value of one of its sessions cannot be opened. Delete that session, then run the command again.`,
+    ),
+  ].join('\n')

@@ -197,6 +197,28 @@ describe('a value that changes while it is sealed anew', () => {
   })
 })
 
+test('a value that cannot be opened holds up the rotation of its company only, whose former key stays', async () => {
+  await using own = await createTestDatabase()
+  const { database, keyRing } = own
+  const companyIds = [await own.createCompany('damaged'), await own.createCompany('whole')]
+  for (const id of companyIds) {
+    const session = await own.createSession(id)
+    const value = Buffer.from((await keyRing.sealerOf(id)).seal(Buffer.from('key'), `${session}/pre-key/1`))
+    if (id === companyIds[0]) value[value.byteLength - 1] = (value.at(-1) ?? 0) ^ 1
+    await database.worker.insertInto('signal_key').values({ session_id: session, kind: 1, id: '1', value }).execute()
+  }
+  const expected = { companies: 2, companiesDone: 1, values: 1, unreadable: [companyIds[0]] }
+  expect(await rotateDataKeys({ database, keyRing, signal })).toMatchObject(expected)
+  expect(await finishKeyRotation({ database, keyRing, signal }, 0)).toMatchObject({ unreadable: [companyIds[0]] })
+  const left = await database.worker.selectFrom('company').select(['id', 'data_key_rotation as state']).execute()
+  expect(new Map(left.map(({ id, state }) => [id, state]))).toEqual(
+    new Map([
+      [companyIds[0], 'resealing'],
+      [companyIds[1], 'none'],
+    ]),
+  )
+})
+
 test('every column of bytes is sealed and rotated, or known not to be sealed', async () => {
   const { rows } = await sql<{ name: string }>`
     select table_name || '.' || column_name as name from information_schema.columns
