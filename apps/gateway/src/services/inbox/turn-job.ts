@@ -51,9 +51,11 @@ export interface TurnChat {
 export class TurnJob {
   readonly #tools: TurnTools
   readonly #chat: TurnChat
-  readonly #turnId: string
+  #turnId: string
   /** Whether the turn may be open already: left by an earlier owner, or by a commit of ours without an answer. */
   #mayBeOpen: boolean
+  /** A turn of this id is stored, whatever became of it. */
+  #isStored = false
   #failures = 0
   #turn: Turn | undefined
   #answer: NamedAnswer | undefined
@@ -81,6 +83,7 @@ export class TurnJob {
         this.#failures += 1
         // A chat must not stand still for ever because of one answer that cannot be stored.
         if (isDataError(err) && this.#queued !== undefined) this.#giveUpAnswer()
+        if (isDataError(err) && this.#turn === undefined) this.#isStored = true
         this.#tools.log.warn({ err, turnId: this.#turnId, failures: this.#failures }, 'A turn failed; trying again.')
         return { againInMs: backoffMs(this.#failures, RETRY) }
       }
@@ -110,19 +113,30 @@ export class TurnJob {
     if (this.#mayBeOpen) {
       const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
       if (turn !== undefined) return turn
+      if (this.#isStored) await this.#passOver()
     }
     const { contactIds, firstAtMs } = this.#chat.begins()
     this.#mayBeOpen = true
     const opening = { turnId: this.#turnId, sessionId, contactId, contactIds, limit: MAX_TURN_MESSAGES }
     const [opened, turn] = await fenced(database, lease, async (db) => {
       const opened = await openTurn(companyId, db, opening)
-      return [opened, opened.kind === 'opened' ? await readOpenTurn(companyId, db, this.#turnId) : undefined]
+      // What does not wait may have been taken by an earlier try that was still being stored when this one began.
+      return [opened, opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, db, this.#turnId)]
     })
     if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
     if (opened.kind === 'opened' && opened.messageCount === MAX_TURN_MESSAGES) {
       this.#chat.moreWaits(contactId, contactIds, firstAtMs)
     }
     return turn
+  }
+
+  /** Ends a turn whose messages have gone with a merge of contacts: what waits makes another one. */
+  async #passOver(): Promise<void> {
+    const { lease } = this.#chat
+    const closing = { turnId: this.#turnId, responder: null, messages: [] }
+    await fenced(this.#tools.database, lease, (db) => closeTurn(lease.companyId, db, closing))
+    this.#turnId = newId()
+    this.#isStored = false
   }
 
   async #close(turn: Turn, { messages, responder, errorCode }: NamedAnswer): Promise<void> {

@@ -240,6 +240,21 @@ test('a chat whose contact was merged while its messages waited is answered as t
   await until(() => desk.inbox.busyChats === 0)
 })
 
+test('a turn that was left open without a message does not hold up its chat', async () => {
+  await setSettings(database, companyId, { responder: greeter })
+  // As a merge of contacts leaves it that finds its message twice.
+  const left = newId()
+  await database.worker
+    .insertInto('turn')
+    .values({ id: left, company_id: companyId, session_id: sessionId, contact_id: contactId })
+    .execute()
+  await storeInbound(database, place(), ['hi'])
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  expect(await closedTurns(2)).toMatchObject([{ id: left, state: 'unanswered' }, { state: 'answered' }])
+  expect(textsOf(await readOutbound(database, sessionId))).toEqual(['Hello!'])
+})
+
 test('more chats than are held in memory are all answered', async () => {
   await setSettings(database, companyId, { responder: greeter })
   await using desk = openDesk(database, { maxChatsPerSession: 3 })
