@@ -81,9 +81,12 @@ export async function claimSessions(
       where ${isWanted} and owner.id is null and ${isAmong}
         and exists (select from node where id = ${nodeId} and incarnation = ${incarnation})
       order by (
-          session.id in (select session_id from message where status = 'queued')
-          or session.id in (select session_id from message where direction = 'inbound' and turn_id is null and is_answerable)
-          or session.id in (select session_id from turn where state = 'open')
+          exists (select from message where session_id = session.id and status = 'queued')
+          or exists (
+            select from message
+            where session_id = session.id and direction = 'inbound' and turn_id is null and is_answerable
+          )
+          or exists (select from turn where session_id = session.id and state = 'open')
         ) desc, lease.node_id is not distinct from ${nodeId} desc, session.id
       limit ${limit}
       for no key update of session skip locked

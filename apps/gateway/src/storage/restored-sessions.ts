@@ -78,7 +78,8 @@ export async function putRestoredSession(
     if (error.constraint === 'session_phone') throw new FrontdeskError('session_number_taken')
     throw new FrontdeskError('session_name_taken', `It is the name ${name}.`)
   }
-  await sql`update session_lease set epoch = epoch + 1 where session_id = ${id}`.execute(db)
+  // With the next epoch the former owner cannot give it back any more: it is free from now on.
+  await sql`update session_lease set epoch = epoch + 1, node_incarnation = 0 where session_id = ${id}`.execute(db)
   await db.deleteFrom('signal_key').where('session_id', '=', id).execute()
 }
 

@@ -5,6 +5,7 @@ import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { HeartbeatConnection } from '#src/storage/heartbeat.ts'
 import { claimSessions, fenced, LeaseLostError, readOwnership, releaseLeases } from '#src/storage/leases.ts'
 import { beginLife, endLife, type NodeLife } from '#src/storage/nodes.ts'
+import { putRestoredSession } from '#src/storage/restored-sessions.ts'
 import { createContact } from '../services/support/messages.ts'
 import { claimLease } from '../support/claim-lease.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -96,6 +97,21 @@ describe('claims', () => {
     expect(taken).toMatchObject({ lease: { epoch: 2 }, ownerSeenAt: null })
     await releaseLeases(testDatabase.database, [lease])
     expect(await claim(first)).toEqual([])
+  })
+
+  test('a session that was restored is free, also when its former owner had not given it back yet', async () => {
+    const { worker } = testDatabase.database
+    const sessionId = await newSession()
+    const life = await newNode()
+    const { lease } = await claimOne(life)
+    await worker.updateTable('session').set({ desired: 'stopped', state: 'paused' }).execute()
+    const restored = { id: sessionId, name: 'main', provider: 'baileys', settings: {}, proxy: null } as const
+    const link = { linkedAt: new Date(), phone: null, lid: null, createdAt: new Date() }
+    const sealer = await testDatabase.keyRing.sealerOf(companyId)
+    await worker.transaction().execute((db) => putRestoredSession(companyId, db, { ...restored, ...link }, sealer))
+    await releaseLeases(testDatabase.database, [lease])
+    await worker.updateTable('session').set({ desired: 'running' }).execute()
+    expect(await claimOne(life)).toMatchObject({ lease: { sessionId, epoch: 3 } })
   })
 
   test.each([
