@@ -25,11 +25,14 @@ interface BackupOptions extends Record<string, unknown> {
   masterKeyFile?: string
 }
 
+/** The same for each, so that a person can go from one to the next with the same options. */
+const SETTINGS = [...DEPLOYMENT_SETTINGS, 'backupUrl'] as const
+
 const FROM = ['--from <place>', 'file:///path, a path, or s3://bucket/prefix, instead of FRONTDESK_BACKUP_URL'] as const
 
 /** `frontdesk backup`: encrypted backups of credentials, keys and settings, beside those that are made by schedule. */
 export function backupCommand({ openDeployment }: CliDependencies, output: () => Output): Command {
-  const create = addSettingOptions(new Command('create'), [...DEPLOYMENT_SETTINGS, 'backupUrl'])
+  const create = addSettingOptions(new Command('create'), SETTINGS)
     .description('Back up one company, or all')
     .option('--to <place>', FROM[1])
     .option('--company <id>', 'only this company', parseId)
@@ -45,7 +48,7 @@ export function backupCommand({ openDeployment }: CliDependencies, output: () =>
         count === 0 ? 'There is no company to back up.' : `${counted(count, 'company', 'companies')} backed up.`,
       )
     })
-  const list = addSettingOptions(new Command('list'), ['backupUrl'])
+  const list = addSettingOptions(new Command('list'), SETTINGS)
     .description('List backups, by company and time')
     .option(...FROM)
     .option('--company <id>', 'only of this company', parseId)
@@ -58,7 +61,7 @@ export function backupCommand({ openDeployment }: CliDependencies, output: () =>
         output().report({ type: 'backup', name, bytes })
       }
     })
-  const verify = addSettingOptions(new Command('verify'), ['backupUrl', 'dataDirectory', 'masterKey'])
+  const verify = addSettingOptions(new Command('verify'), SETTINGS)
     .description('Read a whole backup and prove every byte of it; changes nothing')
     .argument('<name>', 'as `backup list` names it')
     .option(...FROM)
