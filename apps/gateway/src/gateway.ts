@@ -27,6 +27,9 @@ import { Sessions } from '#src/services/sessions/sessions.ts'
 import { Membership } from '#src/services/supervisor/membership.ts'
 import { Supervisor } from '#src/services/supervisor/supervisor.ts'
 import { connectToSupervisor } from '#src/services/supervisor/supervisor-link.ts'
+import { WebhookDeliveries } from '#src/services/webhooks/webhook-deliveries.ts'
+import { WebhookDispatcher } from '#src/services/webhooks/webhook-dispatcher.ts'
+import { WebhookEndpoints } from '#src/services/webhooks/webhook-endpoints.ts'
 import { type Database, openDatabase } from '#src/storage/database.ts'
 import { startEmbeddedPostgres } from '#src/storage/embedded/embedded-postgres.ts'
 import { type KeyRing, openKeyRing } from '#src/storage/key-ring.ts'
@@ -230,7 +233,7 @@ async function buildSessionOwner(
     wokenUp({ kind, id }) {
       if (kind === 'outbox') outbox.refresh(id)
       else if (kind === 'company') inbox.settingsChanged(id)
-      else sessionHost.lookAt(id)
+      else if (kind === 'session' || kind === 'command') sessionHost.lookAt(id)
     },
     missed: () => sessionHost.lookAtAll(),
   })
@@ -272,6 +275,15 @@ function buildApi(
       wakeUps.send({ kind: 'company', id: companyId })
     },
   })
+  const webhooks = starting.use(new WebhookDispatcher({ database, keyRing, urlGuard, alerts, log }))
+  const onDue = (endpointId: string) => webhooks.look(endpointId)
+  const deaf = wakeUps.listen({
+    wokenUp({ kind, id }) {
+      if (kind === 'webhook') webhooks.look(id)
+    },
+    missed: () => webhooks.lookAtAll(),
+  })
+  starting.defer(deaf)
   const server = createHttpServer(
     {
       ...{ apiKeys, companies, sessions, bulkOperations, alerts },
@@ -279,6 +291,8 @@ function buildApi(
       outbox: intake,
       messages: new MessageReader(database),
       events: new EventFeed(database),
+      webhookEndpoints: new WebhookEndpoints({ database, keyRing, urlGuard, alerts, onChanged: onDue }),
+      webhookDeliveries: new WebhookDeliveries({ database, onDue }),
       health: { check: checkHealth },
     },
     { log, maxBodyBytes: config.http.maxBodyBytes },

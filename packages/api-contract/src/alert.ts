@@ -3,11 +3,19 @@ import { id, moment, pageSize } from './common.ts'
 import { itemCursor } from './list.ts'
 
 export const alertKind = z
-  .enum(['client_outdated', 'session_unstable', 'session_stuck', 'phone_silent', 'backup_failed'])
+  .enum([
+    'client_outdated',
+    'session_unstable',
+    'session_stuck',
+    'phone_silent',
+    'backup_failed',
+    'webhook_failing',
+    'webhook_gone',
+  ])
   .meta({
     id: 'AlertKind',
     description:
-      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour.",
+      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour. `webhook_failing`: the last attempts to deliver to a webhook endpoint have failed; what is waiting is kept, and one delivery in a while tries whether it works again. `webhook_gone`: an endpoint answered 410, which means that it wants nothing any more; it is disabled.",
   })
 export type AlertKind = z.infer<typeof alertKind>
 
@@ -17,6 +25,7 @@ export const alert = z
     kind: alertKind,
     companyId: id.nullable().describe('Null for what concerns the whole platform.'),
     sessionId: id.nullable().describe('The session that it is about, if it is about one.'),
+    webhookEndpointId: id.nullable().describe('The webhook endpoint that it is about, if it is about one.'),
     detail: z.looseObject({}),
     raisedAt: moment,
     clearedAt: moment.nullable().describe('When it was over; null while it lasts.'),

@@ -57,7 +57,7 @@ const rulesResponder = z
   )
 
 /** An address that a company's own system listens on. Private networks are refused when it is called. */
-const companyUrl = z
+export const companyUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .max(2000)
   .refine((url) => {

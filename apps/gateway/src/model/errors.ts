@@ -111,6 +111,32 @@ export const ERRORS = {
     stage: 'deliver',
     title: 'WhatsApp did not acknowledge the message in any attempt. Send it again when the session is online.',
   },
+  // webhooks
+  webhook_endpoint_limit_reached: {
+    status: 409,
+    stage: 'accept',
+    title: 'The company has as many webhook endpoints as it may have. Delete one, or change one.',
+  },
+  webhook_endpoint_disabled: {
+    status: 409,
+    stage: 'accept',
+    title: 'This webhook endpoint is disabled. Enable it first.',
+  },
+  webhook_timed_out: {
+    status: 504,
+    stage: 'deliver',
+    title: 'The webhook endpoint did not answer in time. Answer at once, and work afterwards.',
+  },
+  webhook_failed: {
+    status: 502,
+    stage: 'deliver',
+    title: 'The webhook endpoint answered with a status that is not 2xx. Look into its own log.',
+  },
+  webhook_unreachable: {
+    status: 502,
+    stage: 'deliver',
+    title: 'The webhook endpoint could not be reached. Check its URL and that it is up.',
+  },
   // answer
   responder_timed_out: {
     status: 504,

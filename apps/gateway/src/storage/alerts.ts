@@ -7,34 +7,39 @@ import type { Schema } from './schema-types.ts'
 
 export type AlertRow = Selectable<Schema['alert']>
 
-/** What an alert is about: a session, a company, or the platform. It is raised once for each. */
+/** What an alert is about: a session, a webhook endpoint, a company, or the platform. It is raised once for each. */
 export interface AlertSubject {
   kind: AlertKind
   companyId?: string
   sessionId?: string
+  endpointId?: string
 }
 
 /** Does nothing if it is raised already. Part of a transaction: the company's event goes with it. */
 export async function raiseAlert(
   db: Kysely<Schema>,
-  { kind, companyId, sessionId }: AlertSubject,
+  { kind, companyId, sessionId, endpointId }: AlertSubject,
   detail: Record<string, unknown>,
 ): Promise<void> {
   const id = newId()
   const { rows } = await sql`
-    insert into alert (id, company_id, session_id, kind, detail)
-    values (${id}, ${companyId ?? null}, ${sessionId ?? null}, ${kind}, ${storableJson(detail)})
-    on conflict (kind, company_id, session_id) where cleared_at is null do nothing
+    insert into alert (id, company_id, session_id, endpoint_id, kind, detail)
+    values (${id}, ${companyId ?? null}, ${sessionId ?? null}, ${endpointId ?? null}, ${kind}, ${storableJson(detail)})
+    on conflict (kind, company_id, session_id, endpoint_id) where cleared_at is null do nothing
     returning id`.execute(db)
   if (rows.length > 0) await announce(db, 'alert.raised', id, { kind, companyId, sessionId })
 }
 
 /** Does nothing if it is not raised. Part of a transaction. */
-export async function clearAlert(db: Kysely<Schema>, { kind, companyId, sessionId }: AlertSubject): Promise<void> {
+export async function clearAlert(
+  db: Kysely<Schema>,
+  { kind, companyId, sessionId, endpointId }: AlertSubject,
+): Promise<void> {
   const { rows } = await sql<{ id: string }>`
     update alert set cleared_at = now()
     where kind = ${kind} and company_id is not distinct from ${companyId ?? null}::uuid
-      and session_id is not distinct from ${sessionId ?? null}::uuid and cleared_at is null
+      and session_id is not distinct from ${sessionId ?? null}::uuid
+      and endpoint_id is not distinct from ${endpointId ?? null}::uuid and cleared_at is null
     returning id`.execute(db)
   for (const { id } of rows) await announce(db, 'alert.cleared', id, { kind, companyId, sessionId })
 }

@@ -31,6 +31,12 @@ type AuditAction =
   | 'session.linking'
   | 'sessions.bulk'
   | 'platform.updated'
+  | 'webhook_endpoint.created'
+  | 'webhook_endpoint.updated'
+  | 'webhook_endpoint.deleted'
+  | 'webhook_endpoint.secret_rotated'
+  | 'webhook_endpoint.tested'
+  | 'webhook_deliveries.replayed'
 
 /** Records a change in the change's own transaction: there is never one without the other. */
 export async function appendAudit(db: Kysely<Schema>, entry: AuditEntry): Promise<void> {

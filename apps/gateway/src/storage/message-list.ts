@@ -15,12 +15,12 @@ export interface MessageFilter {
 const contactName = sql<string | null>`(select name from contact where contact.id = message.contact_id)`
 
 /** Messages with the names and addresses of their contacts. */
-const selectMessages = (companyId: string, db: Kysely<Schema>) =>
+const selectMessages = (db: Kysely<Schema>) =>
   db
     .selectFrom('message')
-    .where('message.company_id', '=', companyId)
     .select([
       'message.id',
+      'message.company_id',
       'message.session_id',
       'message.contact_id',
       'message.direction',
@@ -47,11 +47,20 @@ export const findMessage = (
   db: Kysely<Schema>,
   messageId: string,
 ): Promise<ListedMessage | undefined> =>
-  selectMessages(companyId, db).where('message.id', '=', messageId).executeTakeFirst()
+  selectMessages(db).where('message.company_id', '=', companyId).where('message.id', '=', messageId).executeTakeFirst()
+
+/** For whoever works for all companies: each message says whose it is. */
+export const readMessages = (db: Kysely<Schema>, messageIds: readonly string[]): Promise<ListedMessage[]> =>
+  selectMessages(db)
+    .where(sql<boolean>`message.id = any (${[...messageIds]}::uuid[])`)
+    .execute()
 
 /** Newest first. */
 export function listMessages(companyId: string, db: Kysely<Schema>, filter: MessageFilter): Promise<ListedMessage[]> {
-  let query = selectMessages(companyId, db).orderBy('message.id', 'desc').limit(filter.limit)
+  let query = selectMessages(db)
+    .where('message.company_id', '=', companyId)
+    .orderBy('message.id', 'desc')
+    .limit(filter.limit)
   if (filter.sessionId !== undefined) query = query.where('message.session_id', '=', filter.sessionId)
   if (filter.before !== undefined) query = query.where('message.id', '<', filter.before)
   if (filter.contactId !== undefined) {

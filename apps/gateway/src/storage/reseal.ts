@@ -21,10 +21,11 @@ export interface ResealOptions {
  * being written is left for the next pass. Returns how many were found under an older key.
  */
 export async function resealCompany(db: Kysely<Schema>, options: ResealOptions): Promise<number> {
-  const sessions = await db.selectFrom('session').select('id').where('company_id', '=', options.companyId).execute()
   let found = 0
-  for (const { id } of sessions) {
-    for (const column of SEALED_COLUMNS) {
+  for (const owner of ['session', 'webhook_endpoint'] as const) {
+    const columns = SEALED_COLUMNS.filter(({ of }) => of === owner)
+    const owners = await db.selectFrom(owner).select('id').where('company_id', '=', options.companyId).execute()
+    for (const [id, column] of owners.flatMap((each) => columns.map((of) => [each.id, of] as const))) {
       for (;;) {
         const batch = await resealBatch(db, column, id, options)
         found += batch.found
@@ -38,20 +39,20 @@ export async function resealCompany(db: Kysely<Schema>, options: ResealOptions):
 
 async function resealBatch(
   db: Kysely<Schema>,
-  { table, column, session, parts, contextOf }: SealedColumn,
-  sessionId: string,
+  { table, column, owner, parts, contextOf }: SealedColumn,
+  ownerId: string,
   { keyNumber, sealer, onResealed }: ResealOptions,
 ): Promise<{ found: number; resealed: number }> {
   const [from, value] = [sql.table(table), sql.ref(column)]
   const others = parts.map((part) => sql`, ${sql.ref(part)}`)
   const { rows } = await sql<{ place: string; value: Uint8Array } & Record<string, unknown>>`
     select ctid::text as place, ${value} as value ${sql.join(others, sql``)} from ${from}
-    where ${sql.ref(session)} = ${sessionId} and sealed_key_number(${value}) <> ${keyNumber}
+    where ${sql.ref(owner)} = ${ownerId} and sealed_key_number(${value}) <> ${keyNumber}
     limit ${VALUES_AT_ONCE}`.execute(db)
   if (rows.length === 0) return { found: 0, resealed: 0 }
   const fresh: Uint8Array[] = []
   for (const row of rows) {
-    const context = contextOf(sessionId, row)
+    const context = contextOf(ownerId, row)
     fresh.push(sealer.seal(await sealer.open(row.value, context), context))
   }
   const { numAffectedRows = 0n } = await sql`

@@ -19,6 +19,8 @@ const BULK_OPERATION_DAYS = 7
 const CLEARED_ALERT_DAYS = 90
 /** Of processes that are gone and come back under another name. */
 const NODE_DAYS = 30
+/** As long as their events. */
+const DELIVERY_DAYS = EVENT_RETENTION_DAYS
 /** A deleted session's messages are kept for so long. */
 const DELETED_SESSION_DAYS = 30
 /** Partitions are there before their day, also when nothing has run for a while. */
@@ -42,6 +44,8 @@ export interface MaintenanceResult {
   bulkOperationsDeleted: number
   alertsDeleted: number
   nodesDeleted: number
+  deliveriesGivenUp: number
+  deliveriesDeleted: number
   sessionsRemoved: number
 }
 
@@ -103,6 +107,13 @@ export async function maintain(
     bulkOperationsDeleted: await deleteOld('bulk_operation', 'finished_at', BULK_OPERATION_DAYS),
     alertsDeleted: await deleteOld('alert', 'cleared_at', CLEARED_ALERT_DAYS),
     nodesDeleted: await deleteOld('node', 'started_at', NODE_DAYS, sql`not isfinite(seen_at)`),
+    // Those of endpoints that are paused or disabled, which nobody tries.
+    deliveriesGivenUp: await repeat(() =>
+      sql`update webhook_delivery set state = 'dead', finished_at = now() where id in (
+          select id from webhook_delivery where state = 'waiting' and give_up_at < ${now} and next_attempt_at < ${now}
+          limit ${ROWS_AT_ONCE})`.execute(database.worker),
+    ),
+    deliveriesDeleted: await deleteOld('webhook_delivery', 'created_at', DELIVERY_DAYS),
     sessionsRemoved: await removeDeletedSessions(database, daysAfter(now, -DELETED_SESSION_DAYS)),
   }
 }

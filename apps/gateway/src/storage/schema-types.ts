@@ -2,11 +2,14 @@ import type {
   AlertKind,
   BulkAction,
   BulkFailure,
+  DeliveryState,
   MessageContent,
   MessageDirection,
   MessageOrigin,
   MessageStatus,
   SessionSettings,
+  WebhookAttempt,
+  WebhookOrdering,
 } from '@frontdesk/api-contract'
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 
@@ -35,6 +38,8 @@ export interface Schema {
   audit_entry: AuditEntryTable
   company_backup: CompanyBackupTable
   bulk_operation: BulkOperationTable
+  webhook_endpoint: WebhookEndpointTable
+  webhook_delivery: WebhookDeliveryTable
 }
 
 type Moment = ColumnType<Date, Date, Date>
@@ -160,6 +165,7 @@ interface AlertTable {
   id: string
   company_id: string | null
   session_id: string | null
+  endpoint_id: string | null
   kind: AlertKind
   detail: Generated<Json<Record<string, unknown>>>
   raised_at: MomentOfCreation
@@ -292,6 +298,38 @@ interface BulkOperationTable {
   failures: ColumnType<BulkFailure[], string | undefined, string>
   created_at: MomentOfCreation
   stepped_at: ColumnType<Date, Date | undefined, Date>
+  finished_at: Moment | null
+}
+
+interface WebhookEndpointTable {
+  id: string
+  company_id: string
+  url: string
+  event_types: string[] | null
+  ordering: WebhookOrdering
+  is_enabled: Generated<boolean>
+  secrets: Uint8Array
+  failures: Generated<number>
+  paused_until: Moment | null
+  created_at: MomentOfCreation
+}
+
+interface WebhookDeliveryTable {
+  id: GeneratedAlways<number>
+  company_id: string
+  endpoint_id: string
+  event_id: number
+  event_transaction: bigint
+  event_at: Moment
+  event_type: string
+  lane: string
+  state: Generated<DeliveryState>
+  next_attempt_at: ColumnType<Date, Date | undefined, Date>
+  give_up_at: ColumnType<Date, Date | undefined, Date>
+  claim: Generated<number>
+  attempts: Generated<number>
+  attempt_log: ColumnType<WebhookAttempt[], string | undefined, string>
+  created_at: MomentOfCreation
   finished_at: Moment | null
 }
 

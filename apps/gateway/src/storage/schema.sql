@@ -8,6 +8,7 @@ create table alert (
   detail jsonb not null default '{}'::jsonb,
   raised_at timestamp with time zone not null default now(),
   cleared_at timestamp with time zone,
+  endpoint_id uuid,
   constraint alert_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint alert_pkey PRIMARY KEY (id),
   constraint alert_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
@@ -335,13 +336,50 @@ create table turn (
   constraint turn_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'unanswered'::text])))
 );
 
+create table webhook_delivery (
+  id bigint not null generated always as identity,
+  company_id uuid not null,
+  endpoint_id uuid not null,
+  event_id bigint not null,
+  event_transaction xid8 not null,
+  event_at timestamp with time zone not null,
+  event_type text not null,
+  lane text not null,
+  state text not null default 'waiting'::text,
+  next_attempt_at timestamp with time zone not null default now(),
+  give_up_at timestamp with time zone not null default (now() + '24:00:00'::interval),
+  claim integer not null default 0,
+  attempts integer not null default 0,
+  attempt_log jsonb not null default '[]'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint webhook_delivery_pkey PRIMARY KEY (id),
+  constraint webhook_delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'dead'::text])))
+) with (fillfactor=80);
+
+create table webhook_endpoint (
+  id uuid not null,
+  company_id uuid not null,
+  url text not null,
+  event_types text[],
+  ordering text not null,
+  is_enabled boolean not null default true,
+  secrets bytea not null,
+  failures integer not null default 0,
+  paused_until timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  constraint webhook_endpoint_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint webhook_endpoint_ordering_check CHECK ((ordering = ANY (ARRAY['none'::text, 'chat'::text]))),
+  constraint webhook_endpoint_pkey PRIMARY KEY (id)
+);
+
 
 alter table retired_signal_key alter column value set storage external;
 alter table sent_plaintext alter column plaintext set storage external;
 alter table signal_key alter column value set storage external;
 
 CREATE INDEX alert_company ON public.alert USING btree (company_id, id);
-CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, session_id) NULLS NOT DISTINCT WHERE (cleared_at IS NULL);
+CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, session_id, endpoint_id) NULLS NOT DISTINCT WHERE (cleared_at IS NULL);
 CREATE INDEX alert_session ON public.alert USING btree (session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
 CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
@@ -377,7 +415,53 @@ CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
+CREATE INDEX webhook_delivery_age ON public.webhook_delivery USING brin (created_at);
+CREATE INDEX webhook_delivery_company ON public.webhook_delivery USING btree (company_id, id);
+CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (endpoint_id, next_attempt_at, id) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_delivery_lane ON public.webhook_delivery USING btree (endpoint_id, lane, id) WHERE (state = 'waiting'::text);
+CREATE INDEX webhook_endpoint_company ON public.webhook_endpoint USING btree (company_id, id);
 
+CREATE OR REPLACE FUNCTION public.append_webhook_deliveries()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  told uuid;
+begin
+  -- What this costs a company without endpoints.
+  if not exists (
+    select from appended join webhook_endpoint endpoint on endpoint.company_id = appended.company_id and endpoint.is_enabled
+  ) then
+    return null;
+  end if;
+  for told in
+    with added as (
+      insert into webhook_delivery (company_id, endpoint_id, event_id, event_transaction, event_at, event_type, lane)
+      select appended.company_id, endpoint.id, appended.id, appended.transaction, appended.created_at, appended.type,
+        coalesce(
+          appended.data->>'contactId',
+          case when appended.type = 'message.status_changed' then
+            (select message.contact_id::text from message where message.id = appended.subject_id) end,
+          appended.session_id::text,
+          '')
+      from appended
+      join webhook_endpoint endpoint on endpoint.company_id = appended.company_id and endpoint.is_enabled
+      where case appended.type when 'webhook.test' then endpoint.id = appended.subject_id
+        else endpoint.event_types is null or appended.type = any (endpoint.event_types) end
+      order by appended.id
+      returning webhook_delivery.endpoint_id
+    )
+    select distinct added.endpoint_id from added
+  loop
+    -- As a sender of its own: the process whose statement this is hears it, too.
+    perform pg_notify('frontdesk', 'database webhook:' || told);
+  end loop;
+  return null;
+end
+$function$
+;
 CREATE OR REPLACE FUNCTION public.create_event_partitions(first_day date, last_day date)
  RETURNS integer
  LANGUAGE plpgsql
@@ -458,6 +542,9 @@ CREATE OR REPLACE FUNCTION public.sealed_key_number(sealed bytea)
 RETURN CASE get_byte(sealed, 0) WHEN 1 THEN 1 ELSE ((get_byte(sealed, 1) * 256) + get_byte(sealed, 2)) END
 ;
 
+CREATE TRIGGER company_data_key BEFORE INSERT OR UPDATE OF data_key ON public.company FOR EACH ROW EXECUTE FUNCTION require_current_master_key();
+CREATE TRIGGER event_webhooks AFTER INSERT ON public.event REFERENCING NEW TABLE AS appended FOR EACH STATEMENT EXECUTE FUNCTION append_webhook_deliveries();
+
 create role frontdesk_api nologin nosuperuser nobypassrls;
 create role frontdesk_worker nologin nosuperuser nobypassrls;
 
@@ -486,6 +573,8 @@ alter table session_lease enable row level security;
 alter table session_uptime enable row level security;
 alter table signal_key enable row level security;
 alter table turn enable row level security;
+alter table webhook_delivery enable row level security;
+alter table webhook_endpoint enable row level security;
 
 create policy company on alert for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on alert for all to frontdesk_worker using (true) with check (true);
@@ -525,6 +614,10 @@ create policy worker on session_uptime for all to frontdesk_worker using (true) 
 create policy worker on signal_key for all to frontdesk_worker using (true) with check (true);
 create policy company on turn for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on turn for all to frontdesk_worker using (true) with check (true);
+create policy company on webhook_delivery for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on webhook_delivery for all to frontdesk_worker using (true) with check (true);
+create policy company on webhook_endpoint for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on webhook_endpoint for all to frontdesk_worker using (true) with check (true);
 
 grant select on alert to frontdesk_api;
 grant delete, insert, select, update on alert to frontdesk_worker;
@@ -563,6 +656,10 @@ grant delete, insert, select, update on session_uptime to frontdesk_worker;
 grant delete, insert, select, update on signal_key to frontdesk_worker;
 grant select on turn to frontdesk_api;
 grant delete, insert, select, update on turn to frontdesk_worker;
+grant select, update on webhook_delivery to frontdesk_api;
+grant delete, insert, select, update on webhook_delivery to frontdesk_worker;
+grant delete, insert, select, update on webhook_endpoint to frontdesk_api;
+grant delete, insert, select, update on webhook_endpoint to frontdesk_worker;
 
 grant select (id, name, settings, created_at) on company to frontdesk_api;
 grant update (name, settings) on company to frontdesk_api;

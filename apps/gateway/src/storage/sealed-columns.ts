@@ -9,14 +9,17 @@ const KIND_NAMES = new Map<number, KeyKind>(
 export interface SealedColumn {
   table: string
   column: string
-  /** The column that holds the session's id. */
-  session: 'id' | 'session_id'
-  /** The columns that the context is made of, besides the session. */
+  /** Whose values they are: things of a company, and the column that holds the thing's id. */
+  of: 'session' | 'webhook_endpoint'
+  owner: 'id' | 'session_id'
+  /** The columns that the context is made of, besides the owner. */
   parts: readonly string[]
-  contextOf: (sessionId: string, parts: Readonly<Record<string, unknown>>) => string
+  contextOf: (ownerId: string, parts: Readonly<Record<string, unknown>>) => string
 }
 
 export const linkingCodeContext = (sessionId: string): string => `session/${sessionId}/linking-code`
+
+export const webhookSecretsContext = (endpointId: string): string => `webhook-endpoint/${endpointId}/secrets`
 
 export const proxyContext = (sessionId: string): string => `session/${sessionId}/proxy`
 
@@ -30,7 +33,8 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     (table): SealedColumn => ({
       table,
       column: 'value',
-      session: 'session_id',
+      of: 'session',
+      owner: 'session_id',
       parts: ['kind', 'id'],
       contextOf: (sessionId, { kind, id }) => signalKeyContext(sessionId, Number(kind), String(id)),
     }),
@@ -38,19 +42,29 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   {
     table: 'journal',
     column: 'plaintext',
-    session: 'session_id',
+    of: 'session',
+    owner: 'session_id',
     parts: ['ciphertext_hash'],
     contextOf: (sessionId, { ciphertext_hash }) => journalContext(sessionId, ciphertext_hash as Uint8Array),
   },
   {
     table: 'sent_plaintext',
     column: 'plaintext',
-    session: 'session_id',
+    of: 'session',
+    owner: 'session_id',
     parts: ['whatsapp_id'],
     contextOf: (sessionId, { whatsapp_id }) => sentContext(sessionId, String(whatsapp_id)),
   },
-  { table: 'session', column: 'linking_code', session: 'id', parts: [], contextOf: linkingCodeContext },
-  { table: 'session', column: 'proxy', session: 'id', parts: [], contextOf: proxyContext },
+  { table: 'session', column: 'linking_code', of: 'session', owner: 'id', parts: [], contextOf: linkingCodeContext },
+  { table: 'session', column: 'proxy', of: 'session', owner: 'id', parts: [], contextOf: proxyContext },
+  {
+    table: 'webhook_endpoint',
+    column: 'secrets',
+    of: 'webhook_endpoint',
+    owner: 'id',
+    parts: [],
+    contextOf: webhookSecretsContext,
+  },
 ]
 
 /** A kind of key by its number. */

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** The schema as SQL, made from the database's own catalogue: tables, indexes, functions, and who may do what. */
+/** The schema as SQL, made from the database's own catalogue: tables, indexes, functions, triggers, and who may do what. */
 export async function describeSchema(client: Client): Promise<string> {
   const list = async (query: string): Promise<string[]> => {
     const { rows } = await client.query<{ line: string }>(query)
@@ -11,6 +11,7 @@ export async function describeSchema(client: Client): Promise<string> {
     await list(COLUMN_STORAGE),
     await list(INDEXES),
     await list(FUNCTIONS),
+    await list(TRIGGERS),
     await list(ROLES),
     await list(ROW_SECURITY),
     await list(POLICIES),
@@ -58,6 +59,10 @@ order by c.relname`
 const FUNCTIONS = `
 select pg_get_functiondef(p.oid) || ';' as line from pg_proc p
 where p.pronamespace = current_schema()::regnamespace order by p.proname`
+
+const TRIGGERS = `
+select pg_get_triggerdef(t.oid) || ';' as line from pg_trigger t join pg_class c on c.oid = t.tgrelid
+where c.${OURS} and not t.tgisinternal order by t.tgname`
 
 const ROLES = `
 select format('create role %s %s %s %s;', rolname, case when rolcanlogin then 'login' else 'nologin' end,

@@ -31,6 +31,16 @@ describe('what a company can reach', () => {
           content: JSON.stringify({ kind: 'text', text: 'hello' }),
         })
         .execute()
+      await worker
+        .insertInto('webhook_endpoint')
+        .values({
+          id: newId(),
+          company_id: company,
+          url: 'https://x.example',
+          ordering: 'none',
+          secrets: Buffer.from('s'),
+        })
+        .execute()
       await worker.insertInto('event').values({ company_id: company, type: 'message.received' }).execute()
       await worker
         .insertInto('signal_key')
@@ -40,12 +50,15 @@ describe('what a company can reach', () => {
   })
   afterAll(() => testDatabase[Symbol.asyncDispose]())
 
-  test.each(['session', 'contact', 'message', 'event'] as const)('it sees its own rows of %s only', async (table) => {
-    const rows = await testDatabase.database.asCompany(ours, (db) =>
-      db.selectFrom(table).select('company_id').execute(),
-    )
-    expect(rows).toEqual([{ company_id: ours }])
-  })
+  test.each(['session', 'contact', 'message', 'event', 'webhook_endpoint', 'webhook_delivery'] as const)(
+    'it sees its own rows of %s only',
+    async (table) => {
+      const rows = await testDatabase.database.asCompany(ours, (db) =>
+        db.selectFrom(table).select('company_id').execute(),
+      )
+      expect(rows).toEqual([{ company_id: ours }])
+    },
+  )
 
   test('it sees of companies only itself', async () => {
     const rows = await testDatabase.database.asCompany(ours, (db) => db.selectFrom('company').select('name').execute())

@@ -104,6 +104,7 @@ const toAlert = (row: AlertRow): Alert => ({
   kind: row.kind,
   companyId: row.company_id,
   sessionId: row.session_id,
+  webhookEndpointId: row.endpoint_id,
   detail: row.detail,
   raisedAt: row.raised_at.toISOString(),
   clearedAt: row.cleared_at?.toISOString() ?? null,

@@ -46,7 +46,8 @@ export class MessageReader {
   }
 }
 
-const toMessage = (row: ListedMessage): MessageResource => ({
+/** A message as the API shows it. */
+export const toMessage = (row: ListedMessage): MessageResource => ({
   id: row.id,
   modelVersion: MESSAGE_MODEL_VERSION,
   sessionId: row.session_id,

@@ -18,6 +18,7 @@ const TAGS = [
   { name: 'Sessions', description: 'Linked WhatsApp numbers.' },
   { name: 'Messages', description: 'Sending, and reading what was said.' },
   { name: 'Events', description: 'Everything that happened, in order.' },
+  { name: 'Webhooks', description: 'Having events posted to a URL.' },
   { name: 'Health', description: 'For supervisors and load balancers.' },
 ]
 
@@ -36,6 +37,20 @@ const WEBHOOKS = {
       responses: {
         200: { description: 'The answer: what it holds is sent to the customer.', content: json('ResponderAnswer') },
         204: { description: 'No answer.' },
+      },
+    },
+  },
+  event: {
+    post: {
+      operationId: 'deliverEvent',
+      summary: "Post an event to a company's webhook endpoint",
+      description:
+        'Signed as Standard Webhooks has it: `webhook-id`, `webhook-timestamp`, `webhook-signature`. The same event can come more than once, always with the same `webhook-id`.',
+      tags: ['Webhooks'],
+      requestBody: { required: true, content: json('WebhookPayload') },
+      responses: {
+        '2XX': { description: 'Taken. Anything else is tried again for 24 hours.' },
+        410: { description: 'Nothing is wanted any more: the endpoint is disabled.' },
       },
     },
   },

@@ -23,6 +23,7 @@ import { apiKeyRoutes } from './routes/api-keys.ts'
 import { bulkOperationRoutes } from './routes/bulk-operations.ts'
 import { companyRoutes } from './routes/company.ts'
 import { contactRoutes } from './routes/contacts.ts'
+import { deliveryRoutes } from './routes/deliveries.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
@@ -30,6 +31,7 @@ import { platformCompanyRoutes } from './routes/platform-companies.ts'
 import { platformSettingsRoutes } from './routes/platform-settings.ts'
 import { sessionLinkingRoutes } from './routes/session-linking.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import type { HttpServices } from './services.ts'
 
@@ -111,6 +113,8 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     contactRoutes(server, services)
     eventRoutes(server, services)
     alertRoutes(server, services)
+    webhookRoutes(server, services)
+    deliveryRoutes(server, services)
   })
   return server
 }

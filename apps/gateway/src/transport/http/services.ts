@@ -11,6 +11,8 @@ import type {
   CreatedApiKey,
   CreatePlatformBulkOperation,
   CreateSession,
+  CreateWebhookEndpoint,
+  DeliveryQuery,
   EventList,
   LinkingCode,
   LinkSession,
@@ -19,11 +21,18 @@ import type {
   MessageResource,
   OutgoingContent,
   PlatformSettings as PlatformSettingsResource,
+  ReplayDeliveries,
+  ReplayResult,
+  RotateWebhookSecret,
   Session,
   SessionDetails,
   UpdateCompany,
   UpdatePlatformSettings,
   UpdateSession,
+  UpdateWebhookEndpoint,
+  WebhookDelivery,
+  WebhookEndpoint,
+  WebhookEndpointWithSecret,
 } from '@frontdesk/api-contract'
 import type { Actor } from '#src/services/security/actor.ts'
 import type { Authenticator } from './authentication.ts'
@@ -39,6 +48,8 @@ export interface HttpServices {
   messages: MessageReader
   events: EventFeed
   alerts: AlertList
+  webhookEndpoints: WebhookEndpoints
+  webhookDeliveries: WebhookDeliveries
   health: Health
 }
 
@@ -118,6 +129,28 @@ interface EventFeed {
 interface AlertList {
   list(companyId: string, query: AlertQuery): Promise<List<Alert>>
   listAll(query: AlertQuery): Promise<List<Alert>>
+}
+
+interface WebhookEndpoints {
+  create(companyId: string, input: CreateWebhookEndpoint, actor: Actor): Promise<WebhookEndpointWithSecret>
+  list(companyId: string): Promise<WebhookEndpoint[]>
+  get(companyId: string, endpointId: string): Promise<WebhookEndpoint>
+  update(companyId: string, endpointId: string, change: UpdateWebhookEndpoint, actor: Actor): Promise<WebhookEndpoint>
+  delete(companyId: string, endpointId: string, actor: Actor): Promise<void>
+  rotateSecret(
+    companyId: string,
+    endpointId: string,
+    how: RotateWebhookSecret,
+    actor: Actor,
+  ): Promise<WebhookEndpointWithSecret>
+  test(companyId: string, endpointId: string, actor: Actor): Promise<WebhookDelivery>
+}
+
+interface WebhookDeliveries {
+  list(companyId: string, query: DeliveryQuery): Promise<List<WebhookDelivery>>
+  get(companyId: string, id: string): Promise<WebhookDelivery>
+  replay(companyId: string, id: string, actor: Actor): Promise<WebhookDelivery>
+  replayAll(companyId: string, filter: ReplayDeliveries, actor: Actor): Promise<ReplayResult>
 }
 
 interface Health {

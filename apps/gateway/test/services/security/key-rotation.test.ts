@@ -65,10 +65,10 @@ async function valuesByKey(): Promise<Record<number, number>> {
 
 async function expectAllOpen(keyRing: KeyRing): Promise<void> {
   const sealer = await keyRing.sealerOf(companyId)
-  for (const { table, column, session, contextOf } of SEALED_COLUMNS) {
+  for (const { table, column, owner, contextOf } of SEALED_COLUMNS) {
     const { rows } = await sql<Record<string, unknown>>`
       select * from ${sql.table(table)} where ${sql.ref(column)} is not null`.execute(worker())
-    for (const row of rows) await sealer.open(row[column] as Uint8Array, contextOf(String(row[session]), row))
+    for (const row of rows) await sealer.open(row[column] as Uint8Array, contextOf(String(row[owner]), row))
   }
 }
 

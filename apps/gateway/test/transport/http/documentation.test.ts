@@ -7,9 +7,13 @@ import {
   createApiKey,
   createCompany,
   createSession,
+  createWebhookEndpoint,
+  replayDeliveries,
   responderAnswer,
+  rotateWebhookSecret,
   sendMessage,
   updateCompany,
+  updateWebhookEndpoint,
 } from '@frontdesk/api-contract'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -69,9 +73,13 @@ describe('the OpenAPI document', () => {
       CreateApiKey: createApiKey,
       CreateCompany: createCompany,
       CreateSession: createSession,
+      CreateWebhookEndpoint: createWebhookEndpoint,
+      ReplayDeliveries: replayDeliveries,
       ResponderAnswer: responderAnswer,
+      RotateWebhookSecret: rotateWebhookSecret,
       SendMessage: sendMessage,
       UpdateCompany: updateCompany,
+      UpdateWebhookEndpoint: updateWebhookEndpoint,
     }
     for (const [name, schema] of Object.entries(requests)) {
       const examples = schemas[name]?.examples ?? []

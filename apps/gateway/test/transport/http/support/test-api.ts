@@ -10,6 +10,9 @@ import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { BulkOperations } from '#src/services/sessions/bulk-operations.ts'
 import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
+import { WebhookDeliveries } from '#src/services/webhooks/webhook-deliveries.ts'
+import { WebhookDispatcher } from '#src/services/webhooks/webhook-dispatcher.ts'
+import { WebhookEndpoints } from '#src/services/webhooks/webhook-endpoints.ts'
 import { createHttpServer } from '#src/transport/http/http-server.ts'
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
 
@@ -85,6 +88,9 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     onQueued: () => undefined,
     onUnknown: () => undefined,
   })
+  const webhooks = { database: database.database, keyRing: database.keyRing, urlGuard, alerts }
+  const dispatcher = new WebhookDispatcher({ ...webhooks, log })
+  const onDue = (endpointId: string) => dispatcher.look(endpointId)
   const server = createHttpServer(
     {
       apiKeys,
@@ -96,6 +102,8 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       messages: new MessageReader(database.database),
       events: new EventFeed(database.database),
       alerts,
+      webhookEndpoints: new WebhookEndpoints({ ...webhooks, onChanged: onDue }),
+      webhookDeliveries: new WebhookDeliveries({ database: database.database, onDue }),
       health: { check: async () => health },
     },
     { log, maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES },
@@ -142,6 +150,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     async [Symbol.asyncDispose]() {
       await server.close()
       await bulkOperations[Symbol.asyncDispose]()
+      await dispatcher[Symbol.asyncDispose]()
       await urlGuard[Symbol.asyncDispose]()
       await alerts[Symbol.asyncDispose]()
       await intake[Symbol.asyncDispose]()

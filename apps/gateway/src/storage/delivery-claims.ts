@@ -1,0 +1,232 @@
+import type { WebhookAttempt, WebhookOrdering } from '@frontdesk/api-contract'
+import { type Kysely, sql } from 'kysely'
+import { storableJson } from '#src/model/storable-text.ts'
+import type { Schema } from './schema-types.ts'
+
+/** So many failed attempts in a row pause an endpoint. */
+export const FAILURES_TO_PAUSE = 10
+/** For so long; then one delivery tries whether it works again. */
+const PAUSE_SECONDS = 30
+/** An attempt takes less. After that, whoever had claimed it is taken to be gone. */
+const CLAIM_SECONDS = 30
+/** How many attempts of a delivery are kept to be read. */
+const ATTEMPTS_KEPT = 30
+
+/** A delivery as one process has claimed it. */
+export interface ClaimedDelivery {
+  id: string
+  claim: number
+  attempts: number
+  giveUpAt: Date
+  createdAt: Date
+  endpoint: { id: string; companyId: string; url: string; secrets: Uint8Array; ordering: WebhookOrdering }
+  event: {
+    /** As the API names it. */
+    id: string
+    type: string
+    sessionId: string | null
+    subjectId: string | null
+    data: Record<string, unknown>
+    createdAt: Date
+  }
+}
+
+interface ClaimedRow {
+  id: string
+  claim: number
+  attempts: number
+  give_up_at: Date
+  created_at: Date
+  endpoint_id: string
+  company_id: string
+  url: string
+  secrets: Uint8Array
+  ordering: WebhookOrdering
+  event: string
+  type: string
+  session_id: string | null
+  subject_id: string | null
+  data: Record<string, unknown>
+  event_at: Date
+}
+
+/**
+ * Claims what is due at these endpoints, for each at most as many as there is room for, the oldest first. Of an endpoint
+ * that keeps its chats in order, only the first of each chat; of one that was paused, a single one.
+ */
+export async function claimDeliveries(
+  db: Kysely<Schema>,
+  wanted: readonly { endpointId: string; room: number }[],
+): Promise<ClaimedDelivery[]> {
+  const { rows } = await sql<ClaimedRow>`
+    with wanted as materialized (
+      select endpoint.id, ordering, failures >= ${FAILURES_TO_PAUSE} as is_trial,
+        case when failures >= ${FAILURES_TO_PAUSE} then 1 else room end as room
+      from unnest(${wanted.map(({ endpointId }) => endpointId)}::uuid[], ${wanted.map(({ room }) => room)}::int4[])
+        as wanted (id, room)
+      join webhook_endpoint endpoint on endpoint.id = wanted.id
+      where is_enabled and (paused_until is null or paused_until <= now())
+    ), picked as materialized (
+      select due.id from wanted cross join lateral (
+        (select delivery.id from webhook_delivery delivery
+          where wanted.ordering = 'none' and delivery.endpoint_id = wanted.id and delivery.state = 'waiting'
+            and delivery.next_attempt_at <= now()
+          order by delivery.next_attempt_at, delivery.id limit wanted.room)
+        union all
+        -- The first waiting one of each chat, by a walk from chat to chat over the index.
+        (with recursive head as (
+            (select id, lane, next_attempt_at from webhook_delivery
+              where wanted.ordering = 'chat' and endpoint_id = wanted.id and state = 'waiting'
+              order by lane, id limit 1)
+            union all
+            select next.* from head cross join lateral (
+              select delivery.id, delivery.lane, delivery.next_attempt_at from webhook_delivery delivery
+              where delivery.endpoint_id = wanted.id and delivery.state = 'waiting' and delivery.lane > head.lane
+              order by delivery.lane, delivery.id limit 1
+            ) as next
+          )
+          select id from head where next_attempt_at <= now() order by next_attempt_at, id limit wanted.room)
+      ) as due
+    ), taken as materialized (
+      select id, endpoint_id from webhook_delivery
+      where id = any (array(select id from picked)) and state = 'waiting' and next_attempt_at <= now()
+      for update skip locked
+    ), claimed as (
+      update webhook_delivery set next_attempt_at = now() + make_interval(secs => ${CLAIM_SECONDS}), claim = claim + 1
+      where id = any (array(select id from taken))
+      returning *
+    ), tried as (
+      -- Others do not try as well.
+      update webhook_endpoint set paused_until = now() + make_interval(secs => ${PAUSE_SECONDS})
+      where id in (select wanted.id from wanted join taken on taken.endpoint_id = wanted.id where is_trial)
+    )
+    select claimed.id::text as id, claim, attempts, give_up_at, claimed.created_at, endpoint.id as endpoint_id,
+      endpoint.company_id, url, secrets, ordering, format('%s-%s', claimed.event_transaction, event_id) as event,
+      event.type, event.session_id, event.subject_id, event.data, event_at
+    from claimed
+    join webhook_endpoint endpoint on endpoint.id = claimed.endpoint_id
+    cross join lateral (
+      select type, session_id, subject_id, data from event
+      where event.company_id = claimed.company_id and event.transaction = claimed.event_transaction
+        and event.id = claimed.event_id and event.created_at = claimed.event_at
+      limit 1
+    ) as event
+    order by claimed.id`.execute(db)
+  return rows.map((row) => ({
+    id: row.id,
+    claim: row.claim,
+    attempts: row.attempts,
+    giveUpAt: row.give_up_at,
+    createdAt: row.created_at,
+    endpoint: {
+      id: row.endpoint_id,
+      companyId: row.company_id,
+      url: row.url,
+      secrets: row.secrets,
+      ordering: row.ordering,
+    },
+    event: {
+      id: row.event,
+      type: row.type,
+      sessionId: row.session_id,
+      subjectId: row.subject_id,
+      data: row.data,
+      createdAt: row.event_at,
+    },
+  }))
+}
+
+/** Endpoints at which something is due now. Costs as much as there are endpoints with something waiting. */
+export async function listDueEndpoints(db: Kysely<Schema>): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with recursive waiting as (
+      (select endpoint_id from webhook_delivery where state = 'waiting' order by endpoint_id limit 1)
+      union all
+      select next.endpoint_id from waiting cross join lateral (
+        select endpoint_id from webhook_delivery
+        where state = 'waiting' and endpoint_id > waiting.endpoint_id order by endpoint_id limit 1
+      ) as next
+    )
+    select endpoint.id from waiting
+    join webhook_endpoint endpoint on endpoint.id = waiting.endpoint_id
+    where is_enabled and (paused_until is null or paused_until <= now()) and exists (
+      select from webhook_delivery
+      where webhook_delivery.endpoint_id = endpoint.id and state = 'waiting' and next_attempt_at <= now())`.execute(db)
+  return rows.map(({ id }) => id)
+}
+
+/** What an attempt has come to. */
+export interface AttemptOutcome {
+  delivery: { id: string; claim: number }
+  endpoint: { id: string; companyId: string }
+  attempt: WebhookAttempt
+  /** When it is tried again; undefined when it is over, one way or the other. */
+  nextAttemptAt: Date | undefined
+  isDelivered: boolean
+  /** The endpoint wants nothing any more. */
+  isGone: boolean
+}
+
+/** How an endpoint stands after the outcomes of some attempts. */
+export interface EndpointStanding {
+  id: string
+  companyId: string
+  failures: number
+  failuresBefore: number
+}
+
+/**
+ * Stores the outcomes of attempts, and what they mean for their endpoints. Says how those stand that have failed before
+ * or now. An outcome whose claim is not the last one counts for the endpoint only.
+ */
+export async function storeOutcomes(
+  db: Kysely<Schema>,
+  outcomes: readonly AttemptOutcome[],
+): Promise<EndpointStanding[]> {
+  const of = <Value>(pick: (outcome: AttemptOutcome) => Value) => outcomes.map(pick)
+  const endpoints = [...Map.groupBy(outcomes, ({ endpoint }) => endpoint.id)].map(([id, its]) => {
+    const lastDelivered = its.findLastIndex(({ isDelivered }) => isDelivered)
+    return {
+      id,
+      hasDelivered: lastDelivered >= 0,
+      failed: its.length - 1 - lastDelivered,
+      isGone: its.some(({ isGone }) => isGone),
+    }
+  })
+  const { rows } = await sql<EndpointStanding>`
+    with outcome as materialized (
+      select * from unnest(${of(({ delivery }) => delivery.id)}::int8[], ${of(({ delivery }) => delivery.claim)}::int4[],
+        ${of(({ isDelivered, nextAttemptAt }) => (isDelivered ? 'delivered' : nextAttemptAt ? 'waiting' : 'dead'))}::text[],
+        ${of(({ nextAttemptAt }) => nextAttemptAt ?? null)}::timestamptz[],
+        ${of(({ attempt }) => storableJson(attempt))}::jsonb[]
+      ) as outcome (id, claim, state, next_attempt_at, attempt)
+    ), stored as (
+      update webhook_delivery delivery set
+        state = outcome.state,
+        attempts = attempts + 1,
+        next_attempt_at = coalesce(outcome.next_attempt_at, delivery.next_attempt_at),
+        attempt_log = case when jsonb_array_length(attempt_log) < ${ATTEMPTS_KEPT} then attempt_log else attempt_log - 0 end
+          || outcome.attempt,
+        finished_at = case when outcome.state <> 'waiting' then now() end
+      from outcome where delivery.id = outcome.id and delivery.claim = outcome.claim and delivery.state = 'waiting'
+    ), before as materialized (
+      select endpoint.id, failures, has_delivered, failed, is_gone
+      from unnest(${endpoints.map(({ id }) => id)}::uuid[], ${endpoints.map(({ hasDelivered }) => hasDelivered)}::boolean[],
+        ${endpoints.map(({ failed }) => failed)}::int4[], ${endpoints.map(({ isGone }) => isGone)}::boolean[]
+      ) as outcome (id, has_delivered, failed, is_gone)
+      join webhook_endpoint endpoint on endpoint.id = outcome.id
+      where failures > 0 or failed > 0
+      -- In one order, so that two processes do not wait for each other.
+      order by endpoint.id for update of endpoint
+    ), after as (
+      select *, failed + case when has_delivered then 0 else failures end as failures_now from before
+    )
+    update webhook_endpoint endpoint set
+      failures = failures_now,
+      paused_until = case when failures_now >= ${FAILURES_TO_PAUSE} then now() + make_interval(secs => ${PAUSE_SECONDS}) end,
+      is_enabled = is_enabled and not is_gone
+    from after where endpoint.id = after.id
+    returning endpoint.id, endpoint.company_id as "companyId", failures_now as failures,
+      after.failures as "failuresBefore"`.execute(db)
+  return rows
+}
