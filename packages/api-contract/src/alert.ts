@@ -25,12 +25,30 @@ export const alert = z
     kind: alertKind,
     companyId: id.nullable().describe('Null for what concerns the whole platform.'),
     sessionId: id.nullable().describe('The session that it is about, if it is about one.'),
+<<<<<<< packages/api-contract/src/alert.ts
+    detail: z.looseObject({}).describe('What is particular to this one, such as the version that was refused.'),
+=======
     webhookEndpointId: id.nullable().describe('The webhook endpoint that it is about, if it is about one.'),
     detail: z.looseObject({}),
+>>>>>>> /tmp/hooksm/mine
     raisedAt: moment,
     clearedAt: moment.nullable().describe('When it was over; null while it lasts.'),
   })
-  .meta({ id: 'Alert', description: 'Something that a person should know of. It is raised once and cleared once.' })
+  .meta({
+    id: 'Alert',
+    description: 'Something that a person should know of. It is raised once and cleared once.',
+    examples: [
+      {
+        id: '019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',
+        kind: 'phone_silent',
+        companyId: '019a6f0e-8b2d-7f10-9d41-6c2a5e8f0b77',
+        sessionId: '019a6f0e-90aa-7b52-b8e3-41d09c7f6a25',
+        detail: {},
+        raisedAt: '2026-11-02T09:15:04.120Z',
+        clearedAt: null,
+      },
+    ],
+  })
 export type Alert = z.infer<typeof alert>
 
 export const alertQuery = z.strictObject({

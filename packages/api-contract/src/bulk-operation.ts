@@ -18,14 +18,29 @@ export const bulkOperation = z
   .strictObject({
     id,
     action: bulkAction,
-    total: z.int().describe('How many sessions it is for.'),
-    done: z.int().describe('How many of them have been told. What each makes of it, its own state says.'),
-    failed: z.int().describe('How many of them could not be told.'),
+    total: z.int().min(0).describe('How many sessions it is for.'),
+    done: z.int().min(0).describe('How many of them have been told. What each makes of it, its own state says.'),
+    failed: z.int().min(0).describe('How many of them could not be told.'),
     failures: z.array(bulkFailure).describe('The first 100 of those.'),
     createdAt: moment,
     finishedAt: moment.nullable().describe('When all were told; null as long as it goes on.'),
   })
-  .meta({ id: 'BulkOperation', description: 'One request for many sessions, and how far it has come.' })
+  .meta({
+    id: 'BulkOperation',
+    description: 'One request for many sessions, and how far it has come.',
+    examples: [
+      {
+        id: '019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',
+        action: 'restart',
+        total: 200,
+        done: 118,
+        failed: 0,
+        failures: [],
+        createdAt: '2026-11-02T09:15:04.120Z',
+        finishedAt: null,
+      },
+    ],
+  })
 export type BulkOperation = z.infer<typeof bulkOperation>
 
 const sessionIds = z

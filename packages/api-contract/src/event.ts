@@ -29,7 +29,7 @@ export const event = z
       state: sessionState,
       reason: sessionReason.nullable(),
       nextAttemptAt: moment.nullable().describe('When it is tried again; null where nothing is planned.'),
-      attempt: z.int().describe('Attempts to connect since the last good connection.'),
+      attempt: z.int().min(0).describe('Attempts to connect since the last good connection.'),
     }),
     eventOf('message.received', 'A message has arrived and is stored, perhaps as pending; it is the subject.', {
       contactId: id,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { cursor, id, pageSize } from './common.ts'
+import { cursor, pageSize } from './common.ts'
 
 /** One page of a list. */
 export const list = <Item extends z.ZodType>(item: Item) =>
@@ -14,7 +14,7 @@ export interface List<Item> {
 }
 
 /** Of lists that are in the order of their items' making. */
-export const itemCursor = id.describe('`next` of the page before.')
+export const itemCursor = z.uuid().toLowerCase().describe('`next` of the page before.')
 
 export const pageQuery = z.strictObject({
   limit: pageSize(200, 50),

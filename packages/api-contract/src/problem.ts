@@ -8,7 +8,7 @@ export const problem = z
   .strictObject({
     type: z.string().meta({ examples: ['urn:frontdesk:error:invalid_request'] }),
     title: z.string().describe('What is wrong and what to do about it, for people.'),
-    status: z.int().describe('The HTTP status.'),
+    status: z.int().min(100).max(599).describe('The HTTP status.'),
     detail: z.string().optional().describe('What is particular to this case.'),
     code: z.string().meta({
       description: 'For programs. A code never changes its meaning.',
@@ -34,5 +34,19 @@ export const problem = z
       .describe('Each field that is wrong.'),
     retryAt: moment.optional().describe('From when on the same request can succeed, where that is known.'),
   })
-  .meta({ id: 'Problem', description: 'An error (RFC 9457).' })
+  .meta({
+    id: 'Problem',
+    description: 'An error (RFC 9457).',
+    examples: [
+      {
+        type: 'urn:frontdesk:error:invalid_request',
+        title: 'A field of the request is not valid. See `errors` for each field and what it must be.',
+        status: 400,
+        code: 'invalid_request',
+        stage: 'request',
+        instance: 'urn:uuid:019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',
+        errors: [{ field: 'to', message: 'must be there' }],
+      },
+    ],
+  })
 export type Problem = z.infer<typeof problem>

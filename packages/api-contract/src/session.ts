@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { id, moment, phone } from './common.ts'
-import { sessionReason } from './session-reason.ts'
+import { SESSION_REASONS, sessionReason } from './session-reason.ts'
 
 export const sessionState = z
   .enum([
@@ -40,10 +40,13 @@ export const sessionSettings = z
       .string()
       .regex(/^\d+\.\d+\.\d+$/, 'must be a version such as 2.3000.1023456789')
       .optional()
-      .describe('Version of WhatsApp Web that the session announces.'),
+      .meta({
+        description: 'Version of WhatsApp Web that the session announces.',
+        examples: ['2.3000.1023456789'],
+      }),
     deviceName: z.string().trim().min(1).max(50).optional().describe('How the session is named on the phone.'),
   })
-  .meta({ id: 'SessionSettings' })
+  .meta({ id: 'SessionSettings', examples: [{ usePairingCode: true, deviceName: 'Salon Margot' }] })
 export type SessionSettings = z.infer<typeof sessionSettings>
 
 const sessionName = z
@@ -82,6 +85,27 @@ const sessionNext = z
   .meta({ id: 'SessionNext', description: 'What happens next, or who has to do what.' })
 export type SessionNext = z.infer<typeof sessionNext>
 
+const EXAMPLE = {
+  id: '019a6f0e-9c1f-7c3e-8a53-2f1f0c3d7b11',
+  name: 'main',
+  provider: 'baileys',
+  desired: 'running',
+  state: 'reconnecting',
+  reason: 'service_unavailable',
+  since: '2026-11-02T09:15:04.120Z',
+  next: {
+    action: 'connect',
+    at: '2026-11-02T09:15:31.000Z',
+    explanation: SESSION_REASONS.service_unavailable,
+  },
+  attempts: 3,
+  phone: '4917012345678',
+  linkedAt: '2026-10-01T08:00:00.000Z',
+  settings: {},
+  hasProxy: false,
+  createdAt: '2026-10-01T07:58:12.000Z',
+} as const
+
 export const session = z
   .strictObject({
     id,
@@ -94,14 +118,18 @@ export const session = z
     reason: sessionReason.nullable().describe('Why the session is in this state, when there is more to say.'),
     since: moment.describe('Since when the session is in this state.'),
     next: sessionNext,
-    attempts: z.int().describe('Attempts to connect since the last good connection.'),
+    attempts: z.int().min(0).describe('Attempts to connect since the last good connection.'),
     phone: phone.nullable().describe('The linked number, or the last one; null before the first link.'),
     linkedAt: moment.nullable().describe('When the phone was linked; null while it is not.'),
     settings: sessionSettings.describe("The session's own settings."),
     hasProxy: z.boolean().describe('Whether it connects through a proxy. The address is not shown.'),
     createdAt: moment,
   })
-  .meta({ id: 'Session', description: 'A WhatsApp number of a company, linked as a companion device.' })
+  .meta({
+    id: 'Session',
+    description: 'A WhatsApp number of a company, linked as a companion device.',
+    examples: [EXAMPLE],
+  })
 export type Session = z.infer<typeof session>
 
 const share = z.number().min(0).max(1).nullable()
@@ -110,14 +138,28 @@ export const sessionDetails = session
   .extend({
     uptime: z
       .strictObject({ last24Hours: share, last30Days: share, last90Days: share })
-      .describe('How much of the time in which it was meant to be online it was; null when there was no such time.'),
+      .describe(
+        'How much of the time in which it was meant to be online it was: 0.999 is 99.9 %. Null when there was no such time.',
+      ),
     lastInboundAt: moment.nullable().describe('When the last message arrived, some seconds late.'),
     lastOutboundAt: moment.nullable().describe('When the last message was sent, some seconds late.'),
     phoneSeenAt: moment
       .nullable()
       .describe('When the phone itself was last heard of. WhatsApp unlinks a phone that is silent for 14 days.'),
   })
-  .meta({ id: 'SessionDetails', description: 'A session, with what is known of its past.' })
+  .meta({
+    id: 'SessionDetails',
+    description: 'A session, with what is known of its past.',
+    examples: [
+      {
+        ...EXAMPLE,
+        uptime: { last24Hours: 0.9993, last30Days: 0.9997, last90Days: 0.9995 },
+        lastInboundAt: '2026-11-02T09:14:58.001Z',
+        lastOutboundAt: '2026-11-02T09:15:00.420Z',
+        phoneSeenAt: '2026-11-02T08:58:11.000Z',
+      },
+    ],
+  })
 export type SessionDetails = z.infer<typeof sessionDetails>
 
 export const createSession = z
@@ -200,5 +242,6 @@ export const linkingCode = z
     id: 'LinkingCode',
     description:
       'What links the phone: Settings, Linked devices, Link a device. A QR code is scanned there; a pairing code is typed there under "Link with phone number instead".',
+    examples: [{ kind: 'pairing_code', code: 'K7WM-3XQA', expiresAt: '2026-11-02T09:17:04.120Z' }],
   })
 export type LinkingCode = z.infer<typeof linkingCode>

@@ -12,13 +12,25 @@ Send your key as \`Authorization: Bearer fd_company_...\`. A **platform key** cr
 Errors are \`application/problem+json\` (RFC 9457): \`code\` is for programs and never changes, \`title\` says what to do. Requests are strict: an unknown field is an error. Later versions may add fields to answers, never take any away.`
 
 const TAGS = [
-  { name: 'Platform', description: 'Companies and their first keys. With a platform key.' },
+  {
+    name: 'Platform',
+    description:
+      'Companies and their keys, what is set while the platform runs, and what concerns all sessions. With a platform key.',
+  },
   { name: 'Company', description: "The key's own company and its settings." },
   { name: 'API keys', description: "The company's keys." },
-  { name: 'Sessions', description: 'Linked WhatsApp numbers.' },
+  {
+    name: 'Sessions',
+    description:
+      'Linked WhatsApp numbers: linking by QR or pairing code, how they are, and what can be asked of one or many.',
+  },
   { name: 'Messages', description: 'Sending, and reading what was said.' },
   { name: 'Events', description: 'Everything that happened, in order.' },
+<<<<<<< apps/gateway/src/transport/http/documentation.ts
+  { name: 'Alerts', description: 'What a person should know of, until it is over.' },
+=======
   { name: 'Webhooks', description: 'Having events posted to a URL.' },
+>>>>>>> /tmp/hooksm/mine
   { name: 'Health', description: 'For supervisors and load balancers.' },
 ]
 

@@ -24,7 +24,8 @@ export function problems(...codes: ErrorCode[]): Record<number, DocumentedRespon
     [...byStatus].map(([status, group]) => [
       status,
       {
-        description: group.map((code) => `\`${code}\`: ${ERRORS[code].title}`).join('\n\n'),
+        // Markdown takes what stands in angle brackets for HTML, and shows nothing.
+        description: group.map((code) => `\`${code}\`: ${ERRORS[code].title.replaceAll('<', '&lt;')}`).join('\n\n'),
         content: { [PROBLEM_MEDIA_TYPE]: { schema: problem } },
       },
     ]),

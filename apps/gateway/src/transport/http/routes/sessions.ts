@@ -58,7 +58,7 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         tags,
         operationId: 'createSession',
         summary: 'Create a session',
-        description: 'Then link it.',
+        description: 'It does nothing yet: link it next, with `POST /v1/sessions/{sessionId}/link`.',
         body: createSession,
         response: {
           201: answer('The new session.', session),
@@ -94,6 +94,8 @@ export function sessionRoutes(server: HttpServer, { sessions }: HttpServices): v
         tags,
         operationId: 'getSession',
         summary: 'Read a session: its state, what happens next, and how reliable it was',
+        description:
+          '`state` and `reason` say how it is and why, `next` what follows and whether a person has to do something, `uptime` how much of the time it was online.',
         params,
         response: { 200: answer('The session.', sessionDetails), ...problems(...ACCESS_PROBLEMS, 'not_found') },
       },
