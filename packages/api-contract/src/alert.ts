@@ -25,12 +25,8 @@ export const alert = z
     kind: alertKind,
     companyId: id.nullable().describe('Null for what concerns the whole platform.'),
     sessionId: id.nullable().describe('The session that it is about, if it is about one.'),
-<<<<<<< packages/api-contract/src/alert.ts
-    detail: z.looseObject({}).describe('What is particular to this one, such as the version that was refused.'),
-=======
     webhookEndpointId: id.nullable().describe('The webhook endpoint that it is about, if it is about one.'),
-    detail: z.looseObject({}),
->>>>>>> /tmp/hooksm/mine
+    detail: z.looseObject({}).describe('What is particular to this one, such as the version that was refused.'),
     raisedAt: moment,
     clearedAt: moment.nullable().describe('When it was over; null while it lasts.'),
   })
@@ -43,6 +39,7 @@ export const alert = z
         kind: 'phone_silent',
         companyId: '019a6f0e-8b2d-7f10-9d41-6c2a5e8f0b77',
         sessionId: '019a6f0e-90aa-7b52-b8e3-41d09c7f6a25',
+        webhookEndpointId: null,
         detail: {},
         raisedAt: '2026-11-02T09:15:04.120Z',
         clearedAt: null,

@@ -26,11 +26,8 @@ const TAGS = [
   },
   { name: 'Messages', description: 'Sending, and reading what was said.' },
   { name: 'Events', description: 'Everything that happened, in order.' },
-<<<<<<< apps/gateway/src/transport/http/documentation.ts
   { name: 'Alerts', description: 'What a person should know of, until it is over.' },
-=======
   { name: 'Webhooks', description: 'Having events posted to a URL.' },
->>>>>>> /tmp/hooksm/mine
   { name: 'Health', description: 'For supervisors and load balancers.' },
 ]
 
