@@ -19,7 +19,15 @@ export interface Config {
   /** Hosts that a company's URL may name although they are private, in lower case. */
   allowedHosts: readonly string[]
   /** The deployment's defaults; a company may set its own. */
-  batching: { quietMs: number; maxMs: number }
+  batching: { quietMs: number; maxMs: number; maxMessages: number }
+  /** The deployment's defaults; a company and a session may set their own. 0: no limit. */
+  pacing: {
+    messagesPerMinute: number
+    chatMessagesPerMinute: number
+    newContactsPerDay: number
+    warmUpDays: number
+    typing: boolean
+  }
   sessions: {
     provider: 'baileys'
     maxReconnectAttempts: number
@@ -149,7 +157,18 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
     sessionHosts: required(values.sessionHosts),
     emulator,
     allowedHosts: values.allowedHosts ?? [],
-    batching: { quietMs: required(values.batchQuietMs), maxMs: required(values.batchMaxMs) },
+    batching: {
+      quietMs: required(values.batchQuietMs),
+      maxMs: required(values.batchMaxMs),
+      maxMessages: required(values.batchMaxMessages),
+    },
+    pacing: {
+      messagesPerMinute: required(values.pacingMessagesPerMinute),
+      chatMessagesPerMinute: required(values.pacingChatMessagesPerMinute),
+      newContactsPerDay: required(values.pacingNewContactsPerDay),
+      warmUpDays: required(values.pacingWarmUpDays),
+      typing: required(values.pacingTyping),
+    },
     sessions: {
       provider: 'baileys',
       maxReconnectAttempts: required(values.maxReconnectAttempts),

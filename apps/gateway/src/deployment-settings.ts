@@ -172,6 +172,45 @@ export const settings = {
     about:
       "The longest that a burst's first message waits for its answer to begin, in milliseconds. Companies' own setting goes first.",
   }),
+  batchMaxMessages: setting({
+    name: 'FRONTDESK_BATCH_MAX_MESSAGES',
+    schema: wholeNumber(1, 50),
+    default: '50',
+    about:
+      "Messages that one answer takes at most; 1 has each message answered by itself. Companies' own setting goes first.",
+  }),
+  pacingMessagesPerMinute: setting({
+    name: 'FRONTDESK_PACING_MESSAGES_PER_MINUTE',
+    schema: wholeNumber(0, 100_000),
+    default: '120',
+    about:
+      'Messages that a session sends in a minute to customers who have not written in the last 24 hours; 0 for no limit.',
+  }),
+  pacingChatMessagesPerMinute: setting({
+    name: 'FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE',
+    schema: wholeNumber(0, 100_000),
+    default: '60',
+    about: 'Messages that a session sends in a minute within one chat; 0 for no limit.',
+  }),
+  pacingNewContactsPerDay: setting({
+    name: 'FRONTDESK_PACING_NEW_CONTACTS_PER_DAY',
+    schema: wholeNumber(0, 100_000),
+    default: '200',
+    about: 'Contacts that a session writes to for the first time on one day of UTC; 0 for no limit.',
+  }),
+  pacingWarmUpDays: setting({
+    name: 'FRONTDESK_PACING_WARM_UP_DAYS',
+    schema: wholeNumber(0, 365),
+    default: '7',
+    about:
+      'Days in which the limits of a session and of new contacts grow from a part to the whole, after its number was linked for the first time.',
+  }),
+  pacingTyping: setting({
+    name: 'FRONTDESK_PACING_TYPING',
+    schema: yesOrNo,
+    default: 'false',
+    about: "Whether customers are shown `typing…` for a moment before a responder's answer: true or false.",
+  }),
   maxReconnectAttempts: setting({
     name: 'FRONTDESK_MAX_RECONNECT_ATTEMPTS',
     schema: wholeNumber(1, 1000),

@@ -12,6 +12,7 @@ import { EventFeed } from '#src/services/events/event-feed.ts'
 import { Inbox } from '#src/services/inbox/inbox.ts'
 import { startMaintenance } from '#src/services/maintenance/start-maintenance.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
+import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
@@ -189,7 +190,7 @@ async function buildSessionOwner(
     proxyLookup: urlGuard.lookup,
     ...(config.emulator && { emulator: config.emulator }),
   })
-  const outbox = starting.use(new Outbox({ database, log }))
+  const outbox = starting.use(new Outbox({ database, pacing: config.pacing, log }))
   const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))
   const health = starting.use(
@@ -215,7 +216,7 @@ async function buildSessionOwner(
           health.offline(sessionId)
           outbox.offline(sessionId)
         },
-        typing: () => undefined,
+        typing: (sessionId, contactId, isTyping) => inbox.typing(sessionId, contactId, isTyping),
         phoneSeen: ({ lease }, at) => activity.phoneSeen(lease, at),
         released: (sessionId) => {
           inbox.released(sessionId)
@@ -290,6 +291,7 @@ function buildApi(
       platformSettings: new PlatformSettings({ database, bulkOperations }),
       outbox: intake,
       messages: new MessageReader(database),
+      contacts: new ContactWishes(database),
       events: new EventFeed(database),
       webhookEndpoints: new WebhookEndpoints({ database, keyRing, urlGuard, alerts, onChanged: onDue }),
       webhookDeliveries: new WebhookDeliveries({ database, onDue }),

@@ -27,7 +27,7 @@ describe('without settings', () => {
       http: { host: '127.0.0.1', port: 8480 },
       dataDirectory: resolve('data'),
       emulator: undefined,
-      batching: { quietMs: 1500, maxMs: 8000 },
+      batching: { quietMs: 1500, maxMs: 8000, maxMessages: 50 },
       sessions: {
         provider: 'baileys',
         maxReconnectAttempts: 10,

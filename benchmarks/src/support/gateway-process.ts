@@ -40,6 +40,10 @@ export async function startGatewayProcess(
       FRONTDESK_MASTER_KEY: masterKey,
       FRONTDESK_EMULATOR_URL: emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: emulator.rootKey,
+      // What is measured is how fast it can be, not how fast it is allowed to be.
+      FRONTDESK_PACING_MESSAGES_PER_MINUTE: '0',
+      FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE: '0',
+      FRONTDESK_PACING_NEW_CONTACTS_PER_DAY: '0',
       ...environment,
     },
   })

@@ -24,6 +24,7 @@ export type CreateCompany = z.infer<typeof createCompany>
 const settingsUpdate = z.strictObject({
   batching: companySettings.shape.batching.nullable(),
   responder: companySettings.shape.responder.nullable(),
+  optOut: companySettings.shape.optOut.nullable(),
   sessions: companySettings.shape.sessions.nullable(),
 })
 export type SettingsUpdate = z.infer<typeof settingsUpdate>

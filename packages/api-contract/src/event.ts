@@ -65,6 +65,8 @@ export const event = z
     eventOf('alert.raised', 'A person should know of something; the alert is the subject.', { kind: alertKind }),
     eventOf('alert.cleared', 'It is over; the alert is the subject.', { kind: alertKind }),
     eventOf('webhook.test', 'Somebody tries a webhook endpoint; it is the subject, and only it is told.', {}),
+    eventOf('contact.opted_out', 'A contact wants no messages any more; it is the subject.', {}),
+    eventOf('contact.opted_in', 'A contact wants messages again; it is the subject.', {}),
     eventOf('contact.merged', 'Two contacts were one person; the one that is gone is the subject.', {
       into: id.describe('The contact that remains.'),
     }),

@@ -22,6 +22,20 @@ export const messageContact = z
   .meta({ id: 'MessageContact', description: 'The customer of a message, with all known addresses.' })
 export type MessageContact = z.infer<typeof messageContact>
 
+export const contact = messageContact
+  .extend({ optedOutAt: moment.nullable().describe('Since when the contact wants no messages; null while it does.') })
+  .meta({ id: 'Contact', description: 'A person whom the company writes with.' })
+export type Contact = z.infer<typeof contact>
+
+export const updateContact = z
+  .strictObject({ isOptedOut: z.boolean().describe('Whether the contact wants no messages.') })
+  .meta({ id: 'UpdateContact', examples: [{ isOptedOut: true }] })
+export type UpdateContact = z.infer<typeof updateContact>
+
+/** Why a queued message waits. */
+export const waitReason = z.enum(['scheduled', 'retry', 'throttled', 'pace', 'warm_up', 'new_contacts'])
+export type WaitReason = z.infer<typeof waitReason>
+
 /** A message as the API shows it, in either direction. */
 export const messageResource = z
   .strictObject({
@@ -41,6 +55,17 @@ export const messageResource = z
       .strictObject({ code: z.string(), title: z.string() })
       .nullable()
       .describe('Why the message failed; null otherwise.'),
+    nextAttemptAt: moment
+      .nullable()
+      .describe(
+        'Queued: not before this moment. Null where nothing but the session is waited for, or only for seconds.',
+      ),
+    waitReason: waitReason
+      .nullable()
+      .describe(
+        'Why it is not sent before `nextAttemptAt`. `scheduled`: by `sendAt`. `retry`: WhatsApp has not acknowledged it. `throttled`: WhatsApp wants fewer messages. `pace`, `warm_up`, `new_contacts`: the limits of the settings under `pacing`.',
+      ),
+    expiresAt: moment.nullable().describe('Outbound, of the API or a responder: what is not sent by then fails.'),
     createdAt: moment.describe('When Frontdesk stored it.'),
     sentAt: moment
       .nullable()
@@ -62,6 +87,14 @@ export const sendMessage = z
         "The recipient: a phone number in international form (a leading + and separators are tolerated), or a contact's id.",
       ),
     content: outgoingContent,
+    sendAt: moment
+      .optional()
+      .describe('Not before this moment, at most a year ahead. Other messages of the chat do not wait for it.'),
+    expiresAt: moment
+      .optional()
+      .describe(
+        'What is not sent by then fails with the code `expired`. At most 30 days after it may be sent; 24 hours unless told.',
+      ),
   })
   .meta({
     id: 'SendMessage',

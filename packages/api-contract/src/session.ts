@@ -22,6 +22,29 @@ export const sessionState = z
   })
 export type SessionState = z.infer<typeof sessionState>
 
+const limit = z.int().min(0).max(100_000).optional()
+
+/** How fast a session sends. For each number, 0 means that there is no limit. */
+export const pacingSettings = z
+  .strictObject({
+    messagesPerMinute: limit.describe(
+      'Messages a minute to customers who have not written in the last 24 hours; as many at once after a rest.',
+    ),
+    chatMessagesPerMinute: limit.describe('Messages a minute within one chat; as many at once after a rest.'),
+    newContactsPerDay: limit.describe('Contacts written to for the first time, on a day of UTC.'),
+    warmUpDays: z
+      .int()
+      .min(0)
+      .max(365)
+      .optional()
+      .describe(
+        'A number that is new here begins with a part of the first and the third limit, and has all of them after so many days.',
+      ),
+    typing: z.boolean().optional().describe("Show `typing…` for a moment before a responder's answer."),
+  })
+  .meta({ id: 'PacingSettings' })
+export type PacingSettings = z.infer<typeof pacingSettings>
+
 /** What a session may set for itself. What is left out is the company's setting, or else the deployment's. */
 export const sessionSettings = z
   .strictObject({
@@ -45,6 +68,9 @@ export const sessionSettings = z
         examples: ['2.3000.1023456789'],
       }),
     deviceName: z.string().trim().min(1).max(50).optional().describe('How the session is named on the phone.'),
+    pacing: pacingSettings
+      .optional()
+      .describe("How fast it sends. What is left out is the company's setting, or else the deployment's."),
   })
   .meta({ id: 'SessionSettings', examples: [{ usePairingCode: true, deviceName: 'Salon Margot' }] })
 export type SessionSettings = z.infer<typeof sessionSettings>
@@ -189,6 +215,7 @@ const sessionSettingsUpdate = z
     usePairingCode: sessionSettings.shape.usePairingCode.nullable(),
     waVersion: sessionSettings.shape.waVersion.nullable(),
     deviceName: sessionSettings.shape.deviceName.nullable(),
+    pacing: sessionSettings.shape.pacing.nullable(),
   })
   .describe("Each that is sent replaces the one that stands there; null takes it back to the company's setting.")
 

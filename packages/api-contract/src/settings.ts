@@ -95,21 +95,38 @@ const batching = z
       .min(0)
       .max(60_000)
       .optional()
-      .describe('The burst is over when the customer was quiet for so long.'),
+      .describe('The burst is over when the customer was quiet for so long. Writing the next message is not quiet.'),
     maxMs: z
       .int()
       .min(0)
       .max(300_000)
       .optional()
-      .describe('The longest that the first message waits for the answer to begin.'),
+      .describe('The longest that the first message waits for the answer to begin. 0: nothing is waited for.'),
+    maxMessages: z
+      .int()
+      .min(1)
+      .max(50)
+      .optional()
+      .describe('The burst is over with so many messages. 1 has each message answered by itself.'),
   })
   .describe("Several messages in quick succession get one answer. What is left out is the deployment's setting.")
+
+const optOut = z
+  .strictObject({
+    stopWords: keywords
+      .optional()
+      .describe('A message of just this word, such as `STOP`, ends all messages to the contact.'),
+    startWords: keywords.optional().describe('A message of just this word, such as `START`, allows them again.'),
+  })
+  .describe('Nothing is sent to a contact that does not want it: such messages fail with the code `contact_opted_out`.')
+export type OptOutSettings = z.infer<typeof optOut>
 
 /** What a company may set for itself. Everything is optional: what is left out is the deployment's setting. */
 export const companySettings = z
   .strictObject({
     batching: batching.optional(),
     responder: responderSettings.optional().describe('Who answers customers. Nobody unless told.'),
+    optOut: optOut.optional(),
     sessions: sessionSettings.optional().describe("For all of the company's sessions; a session's own go first."),
   })
   .meta({

@@ -95,7 +95,29 @@ export const ERRORS = {
     title:
       'The company has begun to link too often in the last hour. Try again at `retryAt`; WhatsApp blocks numbers that try too often.',
   },
+  message_not_cancellable: {
+    status: 409,
+    stage: 'accept',
+    title: 'This message is on its way or has been sent, or has failed. Only what waits to be sent can be cancelled.',
+  },
   // delivery
+  cancelled: {
+    status: 409,
+    stage: 'deliver',
+    title: 'The message was cancelled before it was sent.',
+  },
+  expired: {
+    status: 504,
+    stage: 'deliver',
+    title:
+      'The message could not be sent before it expired. Send it again if it still makes sense, or let it live longer.',
+  },
+  contact_opted_out: {
+    status: 403,
+    stage: 'deliver',
+    title:
+      'This contact does not want messages. Nothing is sent until the contact, or the company for it, opts in again.',
+  },
   recipient_unreachable: {
     status: 422,
     stage: 'deliver',

@@ -1,4 +1,4 @@
-import type { OutgoingContent } from '@frontdesk/api-contract'
+import type { OutgoingContent, WaitReason } from '@frontdesk/api-contract'
 import type { WhatsAppAddress } from './whatsapp-address.ts'
 
 /** A message that waits in the outbox for its session to send it. */
@@ -11,7 +11,16 @@ export interface QueuedMessage {
   content: OutgoingContent
   /** How often it was sent without an acknowledgement. */
   attempts: number
-  /** Not to be sent before this moment. */
+  /** Not to be sent before this moment, which stands in its row. */
   nextAttemptAt: Date | null
-  createdAt: Date
+  waitReason: WaitReason | null
+  /** Not to be sent before this moment, whatever else; the chat's other messages do not wait for it. */
+  sendAt: Date | null
+  /** Not to be sent from this moment on. */
+  expiresAt: Date | null
+  /** Answers a customer who has just written. */
+  isAnswer: boolean
 }
+
+/** How long a message is worth sending when nobody has said otherwise: nobody wants a reminder of last week. */
+export const MESSAGE_LIFETIME_MS = 24 * 60 * 60 * 1000

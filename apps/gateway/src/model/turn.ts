@@ -6,6 +6,8 @@ export interface Turn {
   company: { id: string; name: string }
   session: { id: string; name: string; phone: string | null }
   contact: { id: string; name: string | null; phone: string | null; lid: string | null }
+  /** The contact wants no messages. */
+  isOptedOut: boolean
   /** Oldest first. */
   messages: TurnMessage[]
   createdAt: Date

@@ -49,6 +49,8 @@ export interface ProviderConnection {
    * Rejects with `SendError`.
    */
   send(message: OutgoingMessage): Promise<void>
+  /** Shows the contact that an answer is being typed, until the next message. Rejects when the connection is not open. */
+  showTyping(to: WhatsAppAddress): Promise<void>
   /** How long the server may be silent before whoever watches the connection should `probe` it. */
   readonly keepAliveIntervalMs: number
   /** When the server was last heard, `performance.now()` milliseconds; of any frame. */

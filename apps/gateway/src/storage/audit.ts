@@ -11,12 +11,13 @@ export interface AuditEntry {
   action: AuditAction
   /** The thing that was changed; undefined for the platform as a whole. */
   subjectId?: string
-  detail?: Record<string, string | readonly string[]>
+  detail?: Record<string, string | boolean | readonly string[]>
 }
 
 type AuditAction =
   | 'company.created'
   | 'company.updated'
+  | 'contact.updated'
   | 'api_key.created'
   | 'api_key.revoked'
   | 'session.imported'

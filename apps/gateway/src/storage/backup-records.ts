@@ -24,6 +24,7 @@ export const backupRecord = z.discriminatedUnion('type', [
     id: z.uuid(),
     name: z.string().nullable(),
     mergedInto: z.uuid().nullable(),
+    optedOutAt: moment.optional(),
     createdAt: z.iso.datetime(),
   }),
   z.object({
@@ -124,8 +125,12 @@ async function* contactRecords(db: Transaction<Schema>, companyId: string): Asyn
         .orderBy('id')
         .limit(KEYS_AT_ONCE)
         .execute()
-      for (const { id, name, merged_into, created_at } of rows)
-        yield { type: 'contact', id, name, mergedInto: merged_into, createdAt: created_at.toISOString() }
+      for (const { id, name, merged_into, opted_out_at, created_at } of rows)
+        yield {
+          ...{ type: 'contact', id, name, mergedInto: merged_into },
+          optedOutAt: opted_out_at?.toISOString() ?? null,
+          createdAt: created_at.toISOString(),
+        }
       if (rows.length > 0) yield* aliasRecords(db, rows)
       if (rows.length < KEYS_AT_ONCE) break
       after = rows.at(-1)?.id

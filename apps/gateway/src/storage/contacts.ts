@@ -22,6 +22,8 @@ export interface Contact {
   name: string | null
   /** Of several addresses of a kind, the newest. */
   address: WhatsAppAddress
+  /** Since when the contact wants no messages. */
+  optedOutAt: Date | null
 }
 
 interface Cached {
@@ -64,14 +66,20 @@ export async function contactById(
   db: Kysely<Schema>,
   contactId: string,
 ): Promise<Contact | undefined> {
-  const { rows } = await sql<{ id: string; name: string | null; phone: string | null; lid: string | null }>`
-    select contact.id, contact.name, ${newestAlias('phone', sql`contact.id`)} as phone, ${newestAlias('lid', sql`contact.id`)} as lid
+  const { rows } = await sql<{
+    id: string
+    name: string | null
+    opted_out_at: Date | null
+    phone: string | null
+    lid: string | null
+  }>`
+    select contact.id, contact.name, contact.opted_out_at, ${newestAlias('phone', sql`contact.id`)} as phone, ${newestAlias('lid', sql`contact.id`)} as lid
     from contact as asked join contact on contact.id = coalesce(asked.merged_into, asked.id)
     where asked.company_id = ${companyId} and asked.id = ${contactId}`.execute(db)
   const [row] = rows
   if (row === undefined) return undefined
   const address = { ...(row.phone !== null && { phone: row.phone }), ...(row.lid !== null && { lid: row.lid }) }
-  return { id: row.id, name: row.name, address }
+  return { id: row.id, name: row.name, address, optedOutAt: row.opted_out_at }
 }
 
 const cacheKeys = ({ phone, lid }: WhatsAppAddress): string[] => [

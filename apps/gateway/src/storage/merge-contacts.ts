@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { appendEvents } from './events.ts'
+import { setOptOut } from './opt-outs.ts'
 import type { Schema } from './schema-types.ts'
 
 /**
@@ -14,8 +15,10 @@ export async function mergeContacts(
 ): Promise<string> {
   // Ids sort by age. In that order everybody locks them; nobody stores a message for one of them meanwhile.
   const [remaining = one, gone = other] = [one, other].sort()
-  const { rows } = await sql<{ name: string | null; merged_into: string | null }>`
-    select name, merged_into from contact where id in (${remaining}, ${gone}) order by id for update`.execute(db)
+  const { rows } = await sql<{ name: string | null; merged_into: string | null; opted_out_at: Date | null }>`
+    select name, merged_into, opted_out_at from contact where id in (${remaining}, ${gone}) order by id for update`.execute(
+    db,
+  )
   const [older, younger] = rows
   // Somebody else has merged them: with each other, or with a third.
   if (!older || !younger) throw new Error('a contact to be merged does not exist')
@@ -55,6 +58,9 @@ export async function mergeContacts(
     where company_id = ${companyId} and (id = ${gone} or merged_into = ${gone})`.execute(db)
   if (older.name === null && younger.name !== null)
     await sql`update contact set name = ${younger.name} where id = ${remaining}`.execute(db)
+  // Whichever of them has said to want no messages: the person did.
+  if (older.opted_out_at === null && younger.opted_out_at !== null)
+    await setOptOut(companyId, db, { contactId: remaining, isOptedOut: true })
   await appendEvents(db, [{ companyId, type: 'contact.merged', subjectId: gone, data: { into: remaining } }])
   return remaining
 }

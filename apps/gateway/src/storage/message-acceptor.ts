@@ -15,14 +15,19 @@ export interface NewMessage {
   newContactId: string
   whatsappId: string
   content: OutgoingContent
+  /** Not before this moment; null: at once. */
+  sendAt: Date | null
+  expiresAt: Date
   idempotencyKey: string | undefined
   /** SHA-256 of the request; the same idempotency key with another one is refused. */
   requestHash: Uint8Array
 }
 
-/** What became of a new message. Only `queued` has changed anything. */
+/** What became of a new message. Only `queued` and `opted_out` have changed anything. */
 export type Acceptance =
   | { kind: 'queued'; contactId: string; to: WhatsAppAddress; createdAt: Date }
+  /** Stored, and failed at once: the contact does not want messages. */
+  | { kind: 'opted_out'; contactId: string; createdAt: Date }
   /** This idempotency key has been used. */
   | { kind: 'repeated'; message: EarlierMessage }
   | { kind: 'session_unknown' }
@@ -46,6 +51,8 @@ interface Row {
   /** Set in a row that tells of a stored message; the other rows tell what is known of each message given. */
   created_at: Date | null
   contact_id: string | null
+  /** Of a stored message. */
+  is_opted_out: boolean
   state: SessionState | null
   is_linked: boolean
   phone: string | null
@@ -69,12 +76,12 @@ interface Row {
 const TEXT = `
 with input as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::jsonb[],
-    $9::text[], $10::bytea[]) with ordinality
+    $9::text[], $10::bytea[], $11::timestamptz[], $12::timestamptz[]) with ordinality
     as input (id, company_id, session_id, contact_id, phone, new_contact_id, whatsapp_id, content, idempotency_key,
-      request_hash, place)
+      request_hash, send_at, expires_at, place)
 ), known as materialized (
   select input.*, session.state, coalesce(session.is_linked, false) as is_linked, earlier.message as earlier,
-    canonical.contact_id as known_contact_id
+    canonical.contact_id as known_contact_id, coalesce(canonical.is_opted_out, false) as is_opted_out
   from input
   left join lateral (
     select state, linked_at is not null and state <> 'logged_out' as is_linked, company_id from session
@@ -92,10 +99,13 @@ with input as materialized (
     where company_id = input.company_id and kind = 'phone' and value = input.phone limit 1
   ) as alias on true
   left join lateral (
-    select coalesce(merged_into, id) as contact_id, company_id from contact
+    select coalesce(merged_into, id) as contact_id, company_id, case when merged_into is null then opted_out_at else (
+        select survivor.opted_out_at from contact as survivor where survivor.id = contact.merged_into
+      ) end is not null as is_opted_out
+    from contact
     where contact.id = coalesce(input.contact_id, alias.contact_id) limit 1
-    -- A merge under way is waited for, and none passes the message by.
-    for key share
+    -- A merge or an opt-out under way is waited for, and none passes the message by.
+    for share
   ) as canonical on canonical.company_id = input.company_id
 ), new_alias as (
   insert into contact_alias (company_id, kind, value, contact_id)
@@ -108,27 +118,37 @@ with input as materialized (
   insert into contact (id, company_id) select contact_id, company_id from new_alias
 ), queued as (
   insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content,
-    idempotency_key, request_hash)
+    idempotency_key, request_hash, send_at, next_attempt_at, wait_reason, expires_at, error_code)
   select known.id, known.company_id, session_id, coalesce(known_contact_id, new_alias.contact_id),
-    'outbound', 'api', whatsapp_id, 'queued', content, idempotency_key, request_hash
+    'outbound', 'api', whatsapp_id, case when is_opted_out then 'failed' else 'queued' end, content, idempotency_key,
+    request_hash, send_at, case when not is_opted_out then send_at end,
+    case when not is_opted_out and send_at is not null then 'scheduled' end, expires_at,
+    case when is_opted_out then 'contact_opted_out' end
   from known left join new_alias on new_alias.company_id = known.company_id and new_alias.value = known.phone
   where is_linked and earlier is null and coalesce(known_contact_id, new_alias.contact_id) is not null
   order by place
   on conflict (company_id, idempotency_key) where idempotency_key is not null do nothing
-  returning id, company_id, session_id, contact_id, created_at
+  returning id, company_id, session_id, contact_id, status, error_code, created_at
 ), announced as (
   insert into event (company_id, type, session_id, subject_id, data)
-  select company_id, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id)
-  from queued order by id
+  select company_id, type, session_id, id, data from (
+    select 0 as place, company_id, 'message.queued' as type, session_id, id,
+      jsonb_build_object('contactId', contact_id) as data
+    from queued
+    union all
+    select 1, company_id, 'message.status_changed', session_id, id,
+      jsonb_build_object('status', status, 'code', error_code)
+    from queued where status = 'failed'
+  ) as happened order by id, place
 )
-select id, null::timestamptz as created_at, known_contact_id as contact_id, state, is_linked, coalesce(phone, (
+select id, null::timestamptz as created_at, known_contact_id as contact_id, is_opted_out, state, is_linked, coalesce(phone, (
     select value from contact_alias
     where contact_alias.contact_id = known_contact_id and kind = 'phone' order by created_at desc limit 1)) as phone, (
     select value from contact_alias
     where contact_alias.contact_id = known_contact_id and kind = 'lid' order by created_at desc limit 1) as lid, earlier
 from known
 union all
-select id, created_at, contact_id, null, true, null, null, null from queued`
+select id, created_at, contact_id, status = 'failed', null, true, null, null, null from queued`
 
 /** Puts messages of any number of companies into the outbox, over a connection of its own. */
 export class MessageAcceptor implements AsyncDisposable {
@@ -172,6 +192,8 @@ const values = (messages: readonly NewMessage[]): unknown[] => [
   messages.map(({ content }) => JSON.stringify(content)),
   messages.map(({ idempotencyKey }) => idempotencyKey ?? null),
   messages.map(({ requestHash }) => Buffer.from(requestHash)),
+  messages.map(({ sendAt }) => sendAt),
+  messages.map(({ expiresAt }) => expiresAt),
 ]
 
 function acceptance({ to }: NewMessage, known: Row | undefined, stored: Row | undefined): Acceptance {
@@ -182,8 +204,10 @@ function acceptance({ to }: NewMessage, known: Row | undefined, stored: Row | un
   if (!is_linked) return { kind: 'session_unlinked', state }
   if (known.contact_id === null && 'contactId' in to) return { kind: 'contact_unknown' }
   if (stored?.contact_id == null || stored.created_at === null) return { kind: 'unsettled' }
+  const { contact_id: contactId, created_at: createdAt } = stored
+  if (stored.is_opted_out) return { kind: 'opted_out', contactId, createdAt }
   const address = { ...(phone !== null && { phone }), ...(lid !== null && { lid }) }
-  return { kind: 'queued', contactId: stored.contact_id, to: address, createdAt: stored.created_at }
+  return { kind: 'queued', contactId, to: address, createdAt }
 }
 
 const earlierMessage = (earlier: NonNullable<Row['earlier']>): EarlierMessage => ({

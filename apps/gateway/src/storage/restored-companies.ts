@@ -47,10 +47,10 @@ export async function putRestoredContact(
 ): Promise<void> {
   const common = { company_id: companyId, created_at: new Date(record.createdAt) }
   if (record.type === 'contact') {
-    const { id, name, mergedInto } = record
+    const { id, name, mergedInto, optedOutAt } = record
     await db
       .insertInto('contact')
-      .values({ ...common, id, name, merged_into: mergedInto })
+      .values({ ...common, id, name, merged_into: mergedInto, opted_out_at: optedOutAt ? new Date(optedOutAt) : null })
       .execute()
   } else {
     const { kind, value, contactId } = record

@@ -8,6 +8,7 @@ import type {
   MessageOrigin,
   MessageStatus,
   SessionSettings,
+  WaitReason,
   WebhookAttempt,
   WebhookOrdering,
 } from '@frontdesk/api-contract'
@@ -25,6 +26,8 @@ export interface Schema {
   session_activity: SessionActivityTable
   session_uptime: SessionUptimeTable
   linking_attempt: LinkingAttemptTable
+  linked_number: LinkedNumberTable
+  session_pace: SessionPaceTable
   alert: AlertTable
   signal_key: SignalKeyTable
   retired_signal_key: RetiredSignalKeyTable
@@ -161,6 +164,22 @@ interface LinkingAttemptTable {
   created_at: MomentOfCreation
 }
 
+interface LinkedNumberTable {
+  company_id: string
+  phone: string
+  linked_at: Moment
+}
+
+interface SessionPaceTable {
+  session_id: string
+  company_id: string
+  /** `YYYY-MM-DD`, of UTC. */
+  day: string | null
+  new_contacts: Generated<number>
+  halvings: Generated<number>
+  throttled_at: Moment | null
+}
+
 interface AlertTable {
   id: string
   company_id: string | null
@@ -204,6 +223,7 @@ interface ContactTable {
   company_id: string
   name: string | null
   merged_into: string | null
+  opted_out_at: Moment | null
   created_at: MomentOfCreation
 }
 
@@ -246,6 +266,9 @@ interface MessageTable {
   request_hash: Uint8Array | null
   attempts: Generated<number>
   next_attempt_at: Moment | null
+  wait_reason: WaitReason | null
+  send_at: Moment | null
+  expires_at: Moment | null
   error_code: string | null
   created_at: MomentOfCreation
   sent_at: Moment | null

@@ -86,6 +86,7 @@ create table contact (
   name text,
   merged_into uuid,
   created_at timestamp with time zone not null default now(),
+  opted_out_at timestamp with time zone,
   constraint contact_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint contact_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contact(id),
   constraint contact_pkey PRIMARY KEY (id)
@@ -134,6 +135,14 @@ create table journal (
   constraint journal_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
 
+create table linked_number (
+  company_id uuid not null,
+  phone text not null,
+  linked_at timestamp with time zone not null,
+  constraint linked_number_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint linked_number_pkey PRIMARY KEY (company_id, phone)
+);
+
 create table linking_attempt (
   id bigint not null generated always as identity,
   company_id uuid not null,
@@ -168,6 +177,9 @@ create table message (
   sent_at timestamp with time zone,
   delivered_at timestamp with time zone,
   read_at timestamp with time zone,
+  send_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  wait_reason text,
   constraint message_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint message_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
   constraint message_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
@@ -176,7 +188,8 @@ create table message (
   constraint message_session_id_direction_whatsapp_id_contact_id_key UNIQUE (session_id, direction, whatsapp_id, contact_id),
   constraint message_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
   constraint message_status_check CHECK ((status = ANY (ARRAY['received'::text, 'queued'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'played'::text, 'failed'::text]))),
-  constraint message_turn_id_fkey FOREIGN KEY (turn_id) REFERENCES turn(id)
+  constraint message_turn_id_fkey FOREIGN KEY (turn_id) REFERENCES turn(id),
+  constraint message_wait_reason_check CHECK ((wait_reason = ANY (ARRAY['scheduled'::text, 'retry'::text, 'throttled'::text, 'pace'::text, 'warm_up'::text, 'new_contacts'::text])))
 ) with (fillfactor=80);
 
 create table node (
@@ -299,6 +312,18 @@ create table session_lease (
   constraint session_lease_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 ) with (fillfactor=70);
 
+create table session_pace (
+  session_id uuid not null,
+  company_id uuid not null,
+  day date,
+  new_contacts integer not null default 0,
+  halvings smallint not null default 0,
+  throttled_at timestamp with time zone,
+  constraint session_pace_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint session_pace_pkey PRIMARY KEY (session_id),
+  constraint session_pace_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+
 create table session_uptime (
   session_id uuid not null,
   company_id uuid not null,
@@ -398,6 +423,8 @@ CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id,
 CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphertext_hash) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
+CREATE INDEX message_deferred ON public.message USING btree (session_id, next_attempt_at) WHERE ((status = 'queued'::text) AND (next_attempt_at IS NOT NULL));
+CREATE INDEX message_expiry ON public.message USING btree (expires_at) WHERE (status = 'queued'::text);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX message_pending ON public.message USING btree (session_id, id) WHERE (((content ->> 'kind'::text) = 'pending'::text) AND ((content ->> 'reason'::text) = ANY (ARRAY['undecrypted'::text, 'unavailable'::text])));
 CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE (status = 'queued'::text);
@@ -411,6 +438,7 @@ CREATE INDEX session_deleted ON public.session USING btree (deleted_at) WHERE (d
 CREATE INDEX session_desired ON public.session USING btree (desired, id) WHERE (deleted_at IS NULL);
 CREATE INDEX session_lease_node ON public.session_lease USING btree (node_id, node_incarnation);
 CREATE UNIQUE INDEX session_name ON public.session USING btree (company_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX session_pace_company ON public.session_pace USING btree (company_id);
 CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((linked_at IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
@@ -559,6 +587,7 @@ alter table contact_alias enable row level security;
 alter table event enable row level security;
 alter table event_default enable row level security;
 alter table journal enable row level security;
+alter table linked_number enable row level security;
 alter table linking_attempt enable row level security;
 alter table message enable row level security;
 alter table node enable row level security;
@@ -570,6 +599,7 @@ alter table session enable row level security;
 alter table session_activity enable row level security;
 alter table session_command enable row level security;
 alter table session_lease enable row level security;
+alter table session_pace enable row level security;
 alter table session_uptime enable row level security;
 alter table signal_key enable row level security;
 alter table turn enable row level security;
@@ -594,6 +624,7 @@ create policy worker on contact_alias for all to frontdesk_worker using (true) w
 create policy company on event for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on event for all to frontdesk_worker using (true) with check (true);
 create policy worker on journal for all to frontdesk_worker using (true) with check (true);
+create policy worker on linked_number for all to frontdesk_worker using (true) with check (true);
 create policy company on linking_attempt for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on linking_attempt for all to frontdesk_worker using (true) with check (true);
 create policy company on message for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -609,6 +640,7 @@ create policy worker on session_activity for all to frontdesk_worker using (true
 create policy company on session_command for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on session_command for all to frontdesk_worker using (true) with check (true);
 create policy worker on session_lease for all to frontdesk_worker using (true) with check (true);
+create policy worker on session_pace for all to frontdesk_worker using (true) with check (true);
 create policy company on session_uptime for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on session_uptime for all to frontdesk_worker using (true) with check (true);
 create policy worker on signal_key for all to frontdesk_worker using (true) with check (true);
@@ -636,6 +668,7 @@ grant delete, insert, select, update on contact_alias to frontdesk_worker;
 grant insert, select on event to frontdesk_api;
 grant insert, select on event to frontdesk_worker;
 grant delete, insert, select, update on journal to frontdesk_worker;
+grant delete, insert, select, update on linked_number to frontdesk_worker;
 grant insert, select on linking_attempt to frontdesk_api;
 grant delete, insert, select, update on linking_attempt to frontdesk_worker;
 grant select on message to frontdesk_api;
@@ -651,6 +684,7 @@ grant delete, insert, select, update on session_activity to frontdesk_worker;
 grant insert, select on session_command to frontdesk_api;
 grant delete, insert, select, update on session_command to frontdesk_worker;
 grant delete, insert, select, update on session_lease to frontdesk_worker;
+grant delete, insert, select, update on session_pace to frontdesk_worker;
 grant select on session_uptime to frontdesk_api;
 grant delete, insert, select, update on session_uptime to frontdesk_worker;
 grant delete, insert, select, update on signal_key to frontdesk_worker;

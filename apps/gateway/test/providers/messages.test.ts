@@ -115,6 +115,16 @@ describe('inbound', () => {
     expect((await emulator.counters()).retryReceipts).toBe(retryReceipts)
   })
 
+  test('typing is shown to the customer', async () => {
+    await converse()
+    const shown: unknown[] = []
+    const stop = emulator.on('typing', (typing) => shown.push(typing))
+    await open.connection.showTyping({ phone: customer })
+    await until(() => shown.length > 0)
+    stop()
+    expect(shown).toEqual([{ from: COMPANY, to: customer, isTyping: true }])
+  })
+
   test('typing is reported for the contact', async () => {
     await emulator.setTyping({ from: customer, to: COMPANY, isTyping: true })
     await emulator.setTyping({ from: customer, to: COMPANY, isTyping: false })

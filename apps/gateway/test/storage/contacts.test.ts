@@ -33,7 +33,7 @@ describe('a contact', () => {
     const id = await book.contactOf({ phone }, 'Ana')
     expect(await book.contactOf({ phone })).toBe(id)
     expect(await newBook().contactOf({ phone })).toBe(id)
-    expect(await read(id)).toEqual({ id, name: 'Ana', address: { phone } })
+    expect(await read(id)).toEqual({ id, name: 'Ana', address: { phone }, optedOutAt: null })
   })
 
   test('met lately is known at once', async () => {
@@ -148,7 +148,7 @@ describe('two contacts that turn out to be one', () => {
       expect(await book.contactOf(address)).toBe(older)
       expect(await newBook().contactOf(address)).toBe(older)
     }
-    expect(await read(younger)).toEqual({ id: older, name: 'Ana', address: { phone, lid } })
+    expect(await read(younger)).toEqual({ id: older, name: 'Ana', address: { phone, lid }, optedOutAt: null })
     const messages = await worker()
       .selectFrom('message')
       .select(['whatsapp_id', 'contact_id'])

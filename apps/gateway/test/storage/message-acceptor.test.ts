@@ -31,6 +31,7 @@ test('a message that is accepted while its contact is being merged goes to the o
   const accepted = acceptor.accept([
     {
       ...{ id: newId(), companyId, sessionId, newContactId: newId(), whatsappId: newWhatsAppId() },
+      ...{ sendAt: null, expiresAt: new Date(Date.now() + 60_000) },
       to: { contactId: gone },
       content: { kind: 'text', text: 'hello' },
       idempotencyKey: undefined,

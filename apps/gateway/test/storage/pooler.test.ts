@@ -141,6 +141,8 @@ describe('all parts go on by themselves', () => {
         companyId,
         sessionId,
         newContactId: newId(),
+        sendAt: null,
+        expiresAt: new Date(Date.now() + 60_000),
         to: { phone: randomPhone() },
         whatsappId: newId(),
       },

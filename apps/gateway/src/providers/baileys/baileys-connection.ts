@@ -11,6 +11,7 @@ import {
 } from 'baileys'
 import { StoreError } from '#src/model/store-error.ts'
 import { UnreadableError } from '#src/model/unreadable-error.ts'
+import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import {
   type Account,
   type OutgoingMessage,
@@ -123,6 +124,12 @@ export class BaileysConnection implements ProviderConnection {
       this.#acks.fail(whatsappId, failure)
       throw failure
     }
+  }
+
+  async showTyping(to: WhatsAppAddress): Promise<void> {
+    const { socket } = this.#opened()
+    const jid = jidOfAddress(to)
+    if (jid !== undefined) await socket.sendPresenceUpdate('composing', jid)
   }
 
   async logout(): Promise<void> {

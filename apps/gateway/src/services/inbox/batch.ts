@@ -1,7 +1,11 @@
-/** A burst of messages of one chat, as the moments of its first and its newest message. */
+/** A burst of messages of one chat. */
 export interface Batch {
+  count: number
   firstAtMs: number
+  /** The newest message, or the customer's last stroke if that came later. */
   lastAtMs: number
+  /** The customer is writing, as far as is known until then. */
+  typingUntilMs?: number
 }
 
 export interface BatchingSettings {
@@ -9,14 +13,36 @@ export interface BatchingSettings {
   quietMs: number
   /** The burst is over so long after its first message, quiet or not. */
   maxMs: number
+  /** The burst is over with so many messages; 1 has each message answered by itself. */
+  maxMessages: number
 }
 
-/** The batch with one more message. Messages may be told of in any order. */
-export const joinBatch = (batch: Batch | undefined, atMs: number): Batch =>
-  batch === undefined
-    ? { firstAtMs: atMs, lastAtMs: atMs }
-    : { firstAtMs: Math.min(batch.firstAtMs, atMs), lastAtMs: Math.max(batch.lastAtMs, atMs) }
+/** Phones say again after some seconds that somebody is still writing; one that has gone away says nothing more. */
+const TYPING_HOLDS_MS = 15_000
 
-/** The moment from which the batch may be answered. */
-export const batchClosesAtMs = (batch: Batch, { quietMs, maxMs }: BatchingSettings): number =>
-  Math.min(batch.lastAtMs + quietMs, batch.firstAtMs + maxMs)
+export const batchOfOne = (atMs: number): Batch => ({ count: 1, firstAtMs: atMs, lastAtMs: atMs })
+
+/** Both together. Messages may be told of in any order. A message that comes says that its writing is over. */
+export const joinBatch = (batch: Batch | undefined, more: Batch): Batch => ({
+  count: (batch?.count ?? 0) + more.count,
+  firstAtMs: Math.min(batch?.firstAtMs ?? more.firstAtMs, more.firstAtMs),
+  lastAtMs: Math.max(batch?.lastAtMs ?? more.lastAtMs, more.lastAtMs),
+})
+
+/** The customer is writing the next message of the batch, or has stopped: quiet begins only now. */
+export const noteTyping = ({ count, firstAtMs, lastAtMs }: Batch, isTyping: boolean, atMs: number): Batch => ({
+  count,
+  firstAtMs,
+  lastAtMs: Math.max(lastAtMs, atMs),
+  ...(isTyping && { typingUntilMs: atMs + TYPING_HOLDS_MS }),
+})
+
+export const isFull = ({ count }: Batch, { maxMessages }: BatchingSettings): boolean => count >= maxMessages
+
+/** The moment from which the batch may be answered: never later than its first message allows. */
+export const batchClosesAtMs = (batch: Batch, settings: BatchingSettings): number => {
+  const { firstAtMs, lastAtMs, typingUntilMs = lastAtMs } = batch
+  const { quietMs, maxMs } = settings
+  const quietAtMs = isFull(batch, settings) ? lastAtMs : Math.max(lastAtMs + quietMs, typingUntilMs)
+  return Math.min(quietAtMs, firstAtMs + maxMs)
+}

@@ -1,4 +1,4 @@
-import { companySettings, type ResponderSettings } from '@frontdesk/api-contract'
+import { companySettings, type OptOutSettings, type ResponderSettings } from '@frontdesk/api-contract'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import type { Database } from '#src/storage/database.ts'
@@ -12,6 +12,7 @@ const MAX_COMPANIES = 10_000
 /** A company's settings with the deployment's in place of what the company left out. */
 export interface EffectiveSettings {
   batching: BatchingSettings
+  optOut: OptOutSettings
   /** The same object until it changes. */
   responder: ResponderSettings
 }
@@ -74,10 +75,11 @@ export class CompanySettingsReader {
     return settings
   }
 
-  #effective({ batching, responder }: ReturnType<typeof companySettings.parse>): EffectiveSettings {
+  #effective({ batching, optOut = {}, responder }: ReturnType<typeof companySettings.parse>): EffectiveSettings {
     const { defaults } = this.#options
     const quietMs = batching?.quietMs ?? defaults.batching.quietMs
     const maxMs = batching?.maxMs ?? defaults.batching.maxMs
-    return { batching: { quietMs, maxMs }, responder: responder ?? { kind: 'none' } }
+    const maxMessages = batching?.maxMessages ?? defaults.batching.maxMessages
+    return { batching: { quietMs, maxMs, maxMessages }, optOut, responder: responder ?? { kind: 'none' } }
   }
 }

@@ -74,6 +74,11 @@ export class Inbox implements AsyncDisposable {
     this.#sessions.get(sessionId)?.receive(messages)
   }
 
+  /** The contact is writing to the session, or has stopped. */
+  typing(sessionId: string, contactId: string, isTyping: boolean): void {
+    this.#sessions.get(sessionId)?.typing(contactId, isTyping)
+  }
+
   /** Makes a change of the company's settings count for the next message, and not only a second later. */
   settingsChanged(companyId: string): void {
     this.#settings.forget(companyId)

@@ -6,7 +6,7 @@ import type { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { listOpenTurns, listWaitingChats } from '#src/storage/turns.ts'
-import { type Batch, batchClosesAtMs, joinBatch } from './batch.ts'
+import { type Batch, batchClosesAtMs, batchOfOne, isFull, joinBatch, noteTyping } from './batch.ts'
 import type { CompanySettingsReader } from './company-settings.ts'
 import { type TurnChat, TurnJob, type TurnTools } from './turn-job.ts'
 
@@ -70,8 +70,16 @@ export class SessionInbox {
   receive(messages: readonly ReceivedMessage[]): void {
     const nowMs = Date.now()
     for (const message of messages) {
-      if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], nowMs)
+      if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], batchOfOne(nowMs))
     }
+  }
+
+  /** The customer is writing, or has stopped: a burst that waits for more goes on waiting, up to its cap. */
+  typing(contactId: string, isTyping: boolean): void {
+    const chat = this.#chats.get(contactId)
+    if (chat?.batch === undefined || chat.state !== 'timing') return
+    chat.batch = noteTyping(chat.batch, isTyping, Date.now())
+    this.#timeAnew(chat)
   }
 
   /** Takes up what an earlier owner has left: open turns first, then the waiting messages as if they came now. */
@@ -82,8 +90,8 @@ export class SessionInbox {
     await this.#takeUpWaiting()
   }
 
-  /** A message waits in the chat since `atMs`. */
-  arrive(contactId: string, contactIds: Iterable<string>, atMs: number): void {
+  /** Messages wait in the chat. */
+  arrive(contactId: string, contactIds: Iterable<string>, waiting: Batch): void {
     if (this.signal.aborted) return
     if (!this.#chats.has(contactId) && this.#chats.size >= this.#maxChats) {
       this.#isOverfull = true
@@ -92,10 +100,15 @@ export class SessionInbox {
     const chat = this.#chatOf(contactId)
     for (const each of contactIds) chat.contactIds.add(each)
     // A database whose clock is ahead must not keep a customer waiting.
-    chat.batch = joinBatch(chat.batch, Math.min(atMs, Date.now()))
-    if (chat.state !== 'idle') return
-    chat.state = 'timing'
-    void this.#time(chat)
+    const nowMs = Date.now()
+    const firstAtMs = Math.min(waiting.firstAtMs, nowMs)
+    chat.batch = joinBatch(chat.batch, { ...waiting, firstAtMs, lastAtMs: Math.min(waiting.lastAtMs, nowMs) })
+    if (chat.state === 'idle') {
+      chat.state = 'timing'
+      void this.#time(chat)
+    } else if (chat.state === 'timing' && isFull(chat.batch, this.#lastKnownBatching)) {
+      this.#timeAnew(chat)
+    }
   }
 
   /** Forgets everything and calls the responders off. The rows remain for the next owner. */
@@ -111,9 +124,8 @@ export class SessionInbox {
     const waiting = await this.#persistently((db) => listWaitingChats(companyId, db, sessionId, this.#maxChats))
     if (waiting === undefined) return
     this.#isOverfull = waiting.length === this.#maxChats
-    for (const { contactId, contactIds, firstAt, lastAt } of waiting) {
-      this.arrive(contactId, contactIds, firstAt.getTime())
-      this.arrive(contactId, contactIds, lastAt.getTime())
+    for (const { contactId, contactIds, count, firstAt, lastAt } of waiting) {
+      this.arrive(contactId, contactIds, { count, firstAtMs: firstAt.getTime(), lastAtMs: lastAt.getTime() })
     }
   }
 
@@ -150,6 +162,19 @@ export class SessionInbox {
     return chat
   }
 
+  get #lastKnownBatching() {
+    return this.#settings.lastKnown(this.#lease.companyId).batching
+  }
+
+  /** The batch may end earlier than it is waited for. */
+  #timeAnew(chat: Chat): void {
+    // Without a timer it is just being found out how long to wait.
+    if (chat.timer === undefined) return
+    clearTimeout(chat.timer)
+    chat.timer = undefined
+    void this.#time(chat)
+  }
+
   /** Waits for the batch's end, which every message can put off, and then has it answered. */
   async #time(chat: Chat): Promise<void> {
     const { batching } = await this.#settings
@@ -162,7 +187,10 @@ export class SessionInbox {
       chat.state = 'due'
       this.#take(chat, { id: newId(), isOpen: false })
     } else {
-      chat.timer = setTimeout(() => void this.#time(chat), waitMs)
+      chat.timer = setTimeout(() => {
+        chat.timer = undefined
+        void this.#time(chat)
+      }, waitMs)
     }
   }
 
@@ -173,7 +201,7 @@ export class SessionInbox {
       contactId: chat.contactId,
       signal: this.signal,
       begins: () => this.#begin(chat),
-      moreWaits: (contactId, contactIds, sinceMs) => this.arrive(contactId, contactIds, sinceMs),
+      moreWaits: (contactId, contactIds, sinceMs) => this.arrive(contactId, contactIds, batchOfOne(sinceMs)),
       ended: () => this.#leave(chat),
       leaseLost: () => this.end(),
     }
@@ -182,13 +210,13 @@ export class SessionInbox {
   }
 
   /** What comes from now on is the next burst, unless the turn finds it stored already. */
-  #begin(chat: Chat): { contactIds: string[]; firstAtMs: number } {
+  #begin(chat: Chat): { contactIds: string[]; firstAtMs: number; maxMessages: number } {
     const firstAtMs = chat.batch?.firstAtMs ?? Date.now()
     if (chat.state === 'due') {
       chat.state = 'idle'
       chat.batch = undefined
     }
-    return { contactIds: [...chat.contactIds], firstAtMs }
+    return { contactIds: [...chat.contactIds], firstAtMs, maxMessages: this.#lastKnownBatching.maxMessages }
   }
 
   #leave(chat: Chat): void {

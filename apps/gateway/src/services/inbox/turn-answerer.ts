@@ -1,6 +1,7 @@
 import type { ResponderSettings } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
 import type { Turn } from '#src/model/turn.ts'
+import { optOutWish } from '#src/services/outbox/opt-out-wish.ts'
 import { createResponder } from '#src/services/responders/create-responder.ts'
 import type { Answer, Responder } from '#src/services/responders/responder.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
@@ -36,6 +37,15 @@ export class TurnAnswerer {
       this.#options.log.error({ err, turnId: turn.id, responder: responder.name }, 'A responder failed unexpectedly.')
       return { messages: [], responder: responder.name, errorCode: 'internal' }
     }
+  }
+
+  /** Whether the customer says to want no messages, or some again; undefined without a word of it. Rejects as `answer` does. */
+  async optOutWish({ company, messages }: Turn): Promise<boolean | undefined> {
+    const { optOut } = await this.#options.settings.of(company.id)
+    return optOutWish(
+      optOut,
+      messages.flatMap(({ content }) => (content.kind === 'text' ? [content.text] : [])),
+    )
   }
 
   #responderOf(settings: ResponderSettings): Responder {

@@ -2,19 +2,18 @@ import type { OutgoingContent } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
 import { MAX_ANSWER_AGE_MS } from '#src/model/answerable.ts'
 import { newId } from '#src/model/ids.ts'
-import type { QueuedMessage } from '#src/model/queued-message.ts'
+import { MESSAGE_LIFETIME_MS, type QueuedMessage } from '#src/model/queued-message.ts'
 import type { Turn } from '#src/model/turn.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import { backoffMs } from '#src/services/lanes/backoff.ts'
 import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
+import { setOptOut } from '#src/storage/opt-outs.ts'
 import { closeTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
 import { isDataError } from '#src/storage/writer/is-data-error.ts'
 import type { NamedAnswer, TurnAnswerer } from './turn-answerer.ts'
 
-/** Messages that one turn takes. What a longer burst leaves makes the next turn. */
-const MAX_TURN_MESSAGES = 50
 const RETRY = { firstMs: 250, maxMs: 30_000 }
 
 export interface TurnTools {
@@ -25,6 +24,8 @@ export interface TurnTools {
     enqueue(sessionId: string, messages: readonly QueuedMessage[]): void
     /** Something may have been committed that it was not told of. */
     refresh(sessionId: string): void
+    /** Messages to the contact have been taken back. */
+    forget(sessionId: string, contactId: string): void
   }
   log: Logger
 }
@@ -35,8 +36,8 @@ export interface TurnChat {
   contactId: string
   /** Aborted when the session is no longer ours. */
   signal: AbortSignal
-  /** The turn collects its messages now: whose, and since when the first one waits. */
-  begins(): { contactIds: readonly string[]; firstAtMs: number }
+  /** The turn collects its messages now: whose, since when the first one waits, and how many at most. */
+  begins(): { contactIds: readonly string[]; firstAtMs: number; maxMessages: number }
   /** Messages wait that this turn leaves behind. */
   moreWaits(contactId: string, contactIds: readonly string[], sinceMs: number): void
   /** Nothing more will come of this turn here. */
@@ -100,10 +101,26 @@ export class TurnJob {
   async #advance(): Promise<void> {
     this.#turn ??= await this.#open()
     if (this.#turn === undefined) return
-    this.#answer ??= isTooLate(this.#turn)
-      ? { messages: [], responder: null, errorCode: 'answer_too_late' }
-      : await this.#tools.answerer.answer(this.#turn, this.#chat.signal)
+    this.#answer ??= await this.#answerTo(this.#turn)
     await this.#close(this.#turn, this.#answer)
+  }
+
+  async #answerTo(turn: Turn): Promise<NamedAnswer> {
+    if (await this.#isOptedOut(turn)) return { messages: [], responder: null, errorCode: 'contact_opted_out' }
+    if (isTooLate(turn)) return { messages: [], responder: null, errorCode: 'answer_too_late' }
+    return await this.#tools.answerer.answer(turn, this.#chat.signal)
+  }
+
+  /** Whether the customer wants no messages; what these say of it is noted. */
+  async #isOptedOut(turn: Turn): Promise<boolean> {
+    const { answerer, database, outbox } = this.#tools
+    const isOptedOut = await answerer.optOutWish(turn)
+    if (isOptedOut === undefined || isOptedOut === turn.isOptedOut) return turn.isOptedOut
+    const { companyId, sessionId } = this.#chat.lease
+    const contactId = turn.contact.id
+    await fenced(database, this.#chat.lease, (db) => setOptOut(companyId, db, { contactId, isOptedOut }))
+    if (isOptedOut) outbox.forget(sessionId, contactId)
+    return isOptedOut
   }
 
   async #open(): Promise<Turn | undefined> {
@@ -115,18 +132,16 @@ export class TurnJob {
       if (turn !== undefined) return turn
       if (this.#isStored) await this.#passOver()
     }
-    const { contactIds, firstAtMs } = this.#chat.begins()
+    const { contactIds, firstAtMs, maxMessages } = this.#chat.begins()
     this.#mayBeOpen = true
-    const opening = { turnId: this.#turnId, sessionId, contactId, contactIds, limit: MAX_TURN_MESSAGES }
+    const opening = { turnId: this.#turnId, sessionId, contactId, contactIds, limit: maxMessages }
     const [opened, turn] = await fenced(database, lease, async (db) => {
       const opened = await openTurn(companyId, db, opening)
       // What does not wait may have been taken by an earlier try that was still being stored when this one began.
       return [opened, opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, db, this.#turnId)]
     })
     if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
-    if (opened.kind === 'opened' && opened.messageCount === MAX_TURN_MESSAGES) {
-      this.#chat.moreWaits(contactId, contactIds, firstAtMs)
-    }
+    if (opened.kind === 'opened' && opened.moreWaits) this.#chat.moreWaits(contactId, contactIds, firstAtMs)
     return turn
   }
 
@@ -162,5 +177,8 @@ const queuedMessage = ({ contact }: Turn, content: OutgoingContent): QueuedMessa
   content,
   attempts: 0,
   nextAttemptAt: null,
-  createdAt: new Date(),
+  waitReason: null,
+  sendAt: null,
+  expiresAt: new Date(Date.now() + MESSAGE_LIFETIME_MS),
+  isAnswer: true,
 })

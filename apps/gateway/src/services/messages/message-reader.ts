@@ -1,10 +1,9 @@
-import { type List, MESSAGE_MODEL_VERSION, type MessageContact, type MessageResource } from '@frontdesk/api-contract'
+import { type List, MESSAGE_MODEL_VERSION, type MessageResource } from '@frontdesk/api-contract'
 import { ERRORS, type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
-import { contactById } from '#src/storage/contacts.ts'
 import type { Database } from '#src/storage/database.ts'
 import { findMessage, type ListedMessage, listMessages } from '#src/storage/message-list.ts'
 
-/** Reads a company's messages, and whom they are exchanged with, as the API shows them. */
+/** Reads a company's messages as the API shows them. */
 export class MessageReader {
   readonly #database: Database
 
@@ -17,14 +16,6 @@ export class MessageReader {
     const row = await this.#database.asCompany(companyId, (db) => findMessage(companyId, db, messageId))
     if (row === undefined) throw new FrontdeskError('not_found')
     return toMessage(row)
-  }
-
-  /** By the id of a contact, or of one that was merged into it. @throws FrontdeskError `not_found` */
-  async contact(companyId: string, contactId: string): Promise<MessageContact> {
-    const contact = await this.#database.asCompany(companyId, (db) => contactById(companyId, db, contactId))
-    if (contact === undefined) throw new FrontdeskError('not_found')
-    const { id, name, address } = contact
-    return { id, phone: address.phone ?? null, lid: address.lid ?? null, name }
   }
 
   /** Newest first. */
@@ -59,6 +50,9 @@ export const toMessage = (row: ListedMessage): MessageResource => ({
   whatsappId: row.whatsapp_id,
   turnId: row.turn_id,
   error: row.error_code === null ? null : { code: row.error_code, title: titleOf(row.error_code) },
+  nextAttemptAt: row.status === 'queued' ? (row.next_attempt_at?.toISOString() ?? null) : null,
+  waitReason: row.status === 'queued' ? row.wait_reason : null,
+  expiresAt: row.expires_at?.toISOString() ?? null,
   createdAt: row.created_at.toISOString(),
   sentAt: row.sent_at?.toISOString() ?? null,
   deliveredAt: row.delivered_at?.toISOString() ?? null,

@@ -1,11 +1,12 @@
 import type { AcceptedMessage, OutgoingContent } from '@frontdesk/api-contract'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
-import type { QueuedMessage } from '#src/model/queued-message.ts'
+import { MESSAGE_LIFETIME_MS, type QueuedMessage } from '#src/model/queued-message.ts'
 import { isBlank, sanitizeText } from '#src/model/text.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import type { Database } from '#src/storage/database.ts'
 import { type Acceptance, MessageAcceptor, type NewMessage } from '#src/storage/message-acceptor.ts'
+import { cancelMessage } from '#src/storage/messages.ts'
 import { AcceptBatcher } from './accept-batcher.ts'
 
 /** A message that a company wants to have sent. */
@@ -14,6 +15,10 @@ export interface AcceptMessage {
   /** A phone number has digits only, country code first. */
   to: { phone: string } | { contactId: string }
   content: OutgoingContent
+  /** Not before this moment; a moment that is over means at once. */
+  sendAt?: Date
+  /** What is not sent by then fails. */
+  expiresAt?: Date
   /** The same key with the same request is the same message, however often it is asked for. */
   idempotencyKey?: string
   /** SHA-256 of what is asked for. */
@@ -35,10 +40,12 @@ export interface MessageIntakeOptions {
  * that it is accepted, with the id that all attempts to send it bear.
  */
 export class MessageIntake implements AsyncDisposable {
+  readonly #database: Database
   readonly #acceptor: NonNullable<MessageIntakeOptions['acceptor']>
   readonly #batcher: AcceptBatcher
 
   constructor({ database, onQueued, onUnknown, acceptor }: MessageIntakeOptions) {
+    this.#database = database
     this.#acceptor = acceptor ?? new MessageAcceptor(database)
     this.#batcher = new AcceptBatcher({
       acceptor: this.#acceptor,
@@ -64,10 +71,22 @@ export class MessageIntake implements AsyncDisposable {
       newContactId: newId(),
       whatsappId: newWhatsAppId(),
       content: sendable(request.content),
+      ...whenToSend(request, Date.now()),
       idempotencyKey,
       requestHash,
     }
     return accepted(message, await this.#batcher.accept(message))
+  }
+
+  /**
+   * Cancels a message that waits: it fails with the code `cancelled`. One that leaves for a session that comes online in
+   * this very moment shows as sent after all.
+   * @throws FrontdeskError `not_found`, `message_not_cancellable`
+   */
+  async cancel(companyId: string, messageId: string): Promise<void> {
+    const outcome = await cancelMessage(companyId, this.#database.worker, messageId)
+    if (outcome === 'unknown') throw new FrontdeskError('not_found')
+    if (outcome === 'not_waiting') throw new FrontdeskError('message_not_cancellable')
   }
 
   /** Waits for what is being stored. */
@@ -77,32 +96,50 @@ export class MessageIntake implements AsyncDisposable {
   }
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000
+const MAX_SCHEDULE_MS = 366 * DAY_MS
+const MAX_LIFETIME_MS = 30 * DAY_MS
+
+function whenToSend(request: AcceptMessage, nowMs: number): Pick<NewMessage, 'sendAt' | 'expiresAt'> {
+  const sendAtMs = Math.max(request.sendAt?.getTime() ?? nowMs, nowMs)
+  const expiresAtMs = request.expiresAt?.getTime() ?? sendAtMs + MESSAGE_LIFETIME_MS
+  if (sendAtMs > nowMs + MAX_SCHEDULE_MS)
+    throw new FrontdeskError('invalid_request', '`sendAt` must be at most a year ahead.')
+  if (expiresAtMs <= sendAtMs)
+    throw new FrontdeskError('invalid_request', '`expiresAt` must be in the future and after `sendAt`.')
+  if (expiresAtMs > sendAtMs + MAX_LIFETIME_MS)
+    throw new FrontdeskError('invalid_request', '`expiresAt` must be at most 30 days after the message may be sent.')
+  return { sendAt: sendAtMs > nowMs ? new Date(sendAtMs) : null, expiresAt: new Date(expiresAtMs) }
+}
+
 function sendable(content: OutgoingContent): OutgoingContent {
   const text = sanitizeText(content.text)
   if (isBlank(text)) throw new FrontdeskError('invalid_request', 'The text is blank.')
   return { ...content, text }
 }
 
-const queuedMessage = (
-  message: NewMessage,
-  { contactId, to, createdAt }: Acceptance & { kind: 'queued' },
-): QueuedMessage => ({
+const queuedMessage = (message: NewMessage, { contactId, to }: Acceptance & { kind: 'queued' }): QueuedMessage => ({
   id: message.id,
   contactId,
   whatsappId: message.whatsappId,
   to,
   content: message.content,
   attempts: 0,
-  nextAttemptAt: null,
-  createdAt,
+  nextAttemptAt: message.sendAt,
+  waitReason: message.sendAt === null ? null : 'scheduled',
+  sendAt: message.sendAt,
+  expiresAt: message.expiresAt,
+  isAnswer: false,
 })
 
 function accepted(message: NewMessage, acceptance: Acceptance): AcceptedMessage {
   switch (acceptance.kind) {
-    case 'queued': {
+    case 'queued':
+    case 'opted_out': {
       const { id, sessionId, whatsappId } = message
       const { contactId, createdAt } = acceptance
-      return { id, sessionId, contactId, whatsappId, status: 'queued', createdAt: createdAt.toISOString() }
+      const status = acceptance.kind === 'queued' ? 'queued' : 'failed'
+      return { id, sessionId, contactId, whatsappId, status, createdAt: createdAt.toISOString() }
     }
     case 'repeated': {
       const { requestHash, createdAt, ...earlier } = acceptance.message

@@ -1,16 +1,20 @@
 import type { Logger } from 'pino'
 import type { Database } from '#src/storage/database.ts'
-import { readUnsentSince } from '#src/storage/messages.ts'
+import { failExpired, readUnsentSince } from '#src/storage/messages.ts'
 
 const INTERVAL_MS = 1000
 /** Younger messages may just be on their way into the outbox. */
 const MIN_AGE_MS = 1000
 const MAX_AGE_MS = 30_000
 const MAX_MESSAGES = 5000
+/** A message that left in its last moment is acknowledged by then. */
+const EXPIRED_FOR_MS = 60_000
+const MAX_EXPIRED = 500
 
 /**
  * Looks every second for messages that were committed and that nobody has told of: by a process that died in that
- * moment, or by another one whose wake-up got lost.
+ * moment, or by another one whose wake-up got lost. And for messages whose time is over: their session may never be
+ * online again, and they must not end in silence.
  */
 export class OutboxSweep implements AsyncDisposable {
   readonly #database: Database
@@ -48,6 +52,7 @@ export class OutboxSweep implements AsyncDisposable {
         limit: MAX_MESSAGES,
       })
       for (const { sessionId, id } of unsent) this.#found(sessionId, id)
+      await failExpired(this.#database.worker, { now: new Date(nowMs - EXPIRED_FOR_MS), limit: MAX_EXPIRED })
     } catch (err) {
       this.#log.debug({ err }, 'The outbox could not be swept; the next sweep follows.')
     }

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
-import type { ProviderConnection } from '#src/providers/provider.ts'
 import { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
-import type { Delivery } from './delivery.ts'
+import type { Delivery, SendingConnection } from './delivery.ts'
 import { OutboxSweep } from './outbox-sweep.ts'
+import { Pacing } from './pacing.ts'
+import type { EffectivePacing } from './pacing-settings.ts'
 import { type OutboxSession, SessionOutbox } from './session-outbox.ts'
 
 /** Messages on their way to WhatsApp's acknowledgement at once. */
@@ -14,6 +15,8 @@ const CONCURRENCY_PER_SESSION = 64
 
 export interface OutboxOptions {
   database: Database
+  /** The deployment's, for what neither the company nor the session has set. */
+  pacing: EffectivePacing
   log: Logger
 }
 
@@ -27,6 +30,8 @@ export class Outbox implements AsyncDisposable {
   readonly #sweep: OutboxSweep
   /** Of the sessions that are online here. */
   readonly #sessions = new Map<string, SessionOutbox>()
+  /** Of the sessions that were online here since this process owns them: a reconnect begins no new minute. */
+  readonly #pacings = new Map<string, Pacing>()
 
   constructor(options: OutboxOptions) {
     const { log } = options
@@ -44,12 +49,16 @@ export class Outbox implements AsyncDisposable {
   }
 
   /** The session can send from now on: what waits is sent. */
-  online(session: OutboxSession, connection: Pick<ProviderConnection, 'send'>): void {
-    const { sessionId } = session.lease
+  online(session: OutboxSession, connection: SendingConnection): void {
+    const { database, log, pacing: defaults } = this.#options
+    const { lease } = session
+    const { sessionId } = lease
+    const pacing = this.#pacings.get(sessionId) ?? new Pacing({ lease, database, defaults })
+    this.#pacings.set(sessionId, pacing)
     const before = this.#sessions.get(sessionId)?.end()
     this.#sessions.set(
       sessionId,
-      new SessionOutbox(session, connection, { ...this.#options, lanes: this.#lanes, before }),
+      new SessionOutbox(session, connection, { database, log, lanes: this.#lanes, pacing, before }),
     )
   }
 
@@ -63,6 +72,7 @@ export class Outbox implements AsyncDisposable {
   released(sessionId: string): void {
     void this.#sessions.get(sessionId)?.end()
     this.#sessions.delete(sessionId)
+    this.#pacings.delete(sessionId)
   }
 
   /** Messages of the session that have just been committed, in the order of acceptance. False if it is not here. */
@@ -77,6 +87,11 @@ export class Outbox implements AsyncDisposable {
     const session = this.#sessions.get(sessionId)
     session?.refresh()
     return session !== undefined
+  }
+
+  /** Messages to the contact may have been taken back: what of them is not on its way is looked up again. */
+  forget(sessionId: string, contactId: string): void {
+    this.#sessions.get(sessionId)?.forget(contactId)
   }
 
   /** Sessions with a message that has been on its way for longer than so many milliseconds. */

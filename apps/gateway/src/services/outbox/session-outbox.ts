@@ -2,19 +2,21 @@ import type { Logger } from 'pino'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
 import { StoreError } from '#src/model/store-error.ts'
-import type { ProviderConnection } from '#src/providers/provider.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
-import { readQueuedMessages } from '#src/storage/messages.ts'
-import { Delivery, type DeliveryTools } from './delivery.ts'
+import { readHeldBack, readQueuedMessages } from '#src/storage/messages.ts'
+import { Delivery, type DeliveryTools, MAX_HELD_WAIT_MS, type SendingConnection } from './delivery.ts'
+import type { Pacing } from './pacing.ts'
 
 /** Messages that a session holds in memory at most; the others wait in the database. */
 const MAX_HELD = 500
 /** From so many on downwards, more are read from the database. */
 const FEW_HELD = 100
 const PAGE = 200
+/** Looks so often at least while messages wait for their time: clocks are set, and timers are not. */
+const MAX_LOOK_AGAIN_MS = 60_000
 
 /** A session that is online here, as far as the outbox needs to know it. */
 export interface OutboxSession {
@@ -28,6 +30,7 @@ export interface SessionOutboxOptions {
   database: Database
   log: Logger
   lanes: Lanes<Delivery>
+  pacing: Pacing
   /** Resolves when nothing of the session's former connection is on its way any more. */
   before: Promise<void> | undefined
 }
@@ -51,21 +54,30 @@ export class SessionOutbox {
   #isStale = false
   /** What has left the outbox while the database was being read: the reading may still have seen it. */
   #leftMeanwhile = new Set<string>()
+  /** Chats that have to wait since then: the reading may have seen their messages as if they had not. */
+  #deferredMeanwhile = new Set<string>()
   /** Read from the database by the last loading: whoever has committed them may tell of them only now. */
   readonly #loaded = new Set<string>()
+  /** When the first message is due of those that wait in the database for their time. */
+  #dueAtMs = Number.POSITIVE_INFINITY
+  #dueTimer: NodeJS.Timeout | undefined
+  /** Chats wait in the database behind such a message: only the database knows who must not overtake it. */
+  #holdsChats = false
 
-  constructor(session: OutboxSession, connection: Pick<ProviderConnection, 'send'>, options: SessionOutboxOptions) {
-    const { database, log } = options
+  constructor(session: OutboxSession, connection: SendingConnection, options: SessionOutboxOptions) {
+    const { database, log, pacing } = options
     const { lease } = session
     this.#session = session
     this.#options = options
     this.#tools = {
       lease,
       connection,
+      pacing,
       database,
       log,
-      isOpen: () => !this.#ending.signal.aborted,
+      signal: this.#ending.signal,
       ended: (message) => this.#leave(message),
+      deferred: (message, untilMs) => this.#defer(message, untilMs),
       leaseLost: () => void this.end(),
     }
     void this.#load()
@@ -77,9 +89,15 @@ export class SessionOutbox {
       this.#isStale = true
       return
     }
+    if (this.#holdsChats) {
+      this.refresh()
+      return
+    }
+    const nowMs = Date.now()
     for (const message of messages) {
       if (this.isKnown(message.id)) continue
-      if (this.#held.size < MAX_HELD) this.#hold(message)
+      if (message.sendAt !== null && message.sendAt.getTime() > nowMs) this.#awaitDue(message.sendAt.getTime())
+      else if (this.#held.size < MAX_HELD) this.#hold(message)
       else this.#moreWaits = true
     }
   }
@@ -99,11 +117,8 @@ export class SessionOutbox {
   /** Sends nothing more. Resolves when nothing is on its way any more. */
   end(): Promise<void> {
     this.#ending.abort()
-    this.#options.lanes.drop(this.#session.lease.sessionId, (delivery) => {
-      const isOurs = this.#held.get(delivery.message.id) === delivery
-      if (isOurs) this.#held.delete(delivery.message.id)
-      return isOurs
-    })
+    clearTimeout(this.#dueTimer)
+    this.#drop(() => true)
     this.#resolveIfEnded()
     return this.#ended.promise
   }
@@ -119,6 +134,43 @@ export class SessionOutbox {
     if (this.#isLoading) this.#leftMeanwhile.add(id)
     if (this.#moreWaits && this.#held.size <= FEW_HELD) void this.#load()
     this.#resolveIfEnded()
+  }
+
+  /** Forgets what of the contact is not on its way: what still waits then is read again. */
+  forget(contactId: string): void {
+    this.#drop((message) => message.contactId === contactId)
+    this.#deferredMeanwhile.add(contactId)
+    this.refresh()
+  }
+
+  #drop(matches: (message: QueuedMessage) => boolean): void {
+    this.#options.lanes.drop(this.#session.lease.sessionId, (delivery) => {
+      const { message } = delivery
+      if (this.#held.get(message.id) !== delivery || !matches(message)) return false
+      this.#held.delete(message.id)
+      return true
+    })
+  }
+
+  /** The message waits in the database, and what comes after it in its chat does so too. */
+  #defer(message: QueuedMessage, untilMs: number): void {
+    this.#deferredMeanwhile.add(message.contactId)
+    this.#isStale = true
+    this.#holdsChats = true
+    this.#drop(({ contactId }) => contactId === message.contactId)
+    this.#awaitDue(untilMs)
+    this.#leave(message)
+  }
+
+  #awaitDue(atMs: number): void {
+    if (atMs >= this.#dueAtMs || this.#ending.signal.aborted) return
+    this.#dueAtMs = atMs
+    clearTimeout(this.#dueTimer)
+    const waitMs = Math.min(Math.max(0, atMs - Date.now()), MAX_LOOK_AGAIN_MS)
+    this.#dueTimer = setTimeout(() => {
+      this.#dueAtMs = Number.POSITIVE_INFINITY
+      this.refresh()
+    }, waitMs)
   }
 
   #resolveIfEnded(): void {
@@ -137,7 +189,8 @@ export class SessionOutbox {
         if (signal.aborted) return
         for (const message of page) {
           this.#loaded.add(message.id)
-          if (!this.#held.has(message.id) && !this.#leftMeanwhile.has(message.id)) this.#hold(message)
+          if (this.#held.has(message.id) || this.#leftMeanwhile.has(message.id)) continue
+          if (!this.#deferredMeanwhile.has(message.contactId)) this.#hold(message)
         }
         this.#moreWaits = page.length === PAGE
         if (this.#moreWaits ? this.#held.size > FEW_HELD : !this.#isStale) break
@@ -154,15 +207,20 @@ export class SessionOutbox {
 
   async #readPage(): Promise<QueuedMessage[]> {
     const { lease, store } = this.#session
+    const { companyId, sessionId } = lease
+    const { worker } = this.#options.database
     this.#isStale = false
     this.#leftMeanwhile.clear()
+    this.#deferredMeanwhile.clear()
     // What was acknowledged before this point must show in what is read.
     await store.committed(store.published)
+    const nowMs = Date.now()
+    const due = { now: new Date(nowMs), soon: new Date(nowMs + MAX_HELD_WAIT_MS) }
     const except = [...this.#held.keys()]
-    return readQueuedMessages(lease.companyId, this.#options.database.worker, {
-      sessionId: lease.sessionId,
-      except,
-      limit: PAGE,
-    })
+    const page = await readQueuedMessages(companyId, worker, { sessionId, except, limit: PAGE, due })
+    const { dueAt, holdsChats } = await readHeldBack(worker, { sessionId, due })
+    this.#holdsChats = holdsChats || this.#deferredMeanwhile.size > 0
+    if (dueAt !== null) this.#awaitDue(dueAt.getTime())
+    return page
   }
 }

@@ -5,6 +5,7 @@ import type {
   ApiKey,
   BulkOperation,
   Company,
+  Contact,
   CreateApiKey,
   CreateBulkOperation,
   CreateCompany,
@@ -17,7 +18,6 @@ import type {
   LinkingCode,
   LinkSession,
   List,
-  MessageContact,
   MessageResource,
   OutgoingContent,
   PlatformSettings as PlatformSettingsResource,
@@ -27,6 +27,7 @@ import type {
   Session,
   SessionDetails,
   UpdateCompany,
+  UpdateContact,
   UpdatePlatformSettings,
   UpdateSession,
   UpdateWebhookEndpoint,
@@ -46,6 +47,7 @@ export interface HttpServices {
   platformSettings: PlatformSettings
   outbox: Outbox
   messages: MessageReader
+  contacts: Contacts
   events: EventFeed
   alerts: AlertList
   webhookEndpoints: WebhookEndpoints
@@ -95,21 +97,28 @@ interface PlatformSettings {
 
 interface Outbox {
   accept(companyId: string, message: AcceptMessage): Promise<AcceptedMessage>
+  cancel(companyId: string, messageId: string): Promise<void>
 }
 
 interface AcceptMessage {
   sessionId: string
   to: { phone: string } | { contactId: string }
   content: OutgoingContent
+  sendAt?: Date
+  expiresAt?: Date
   idempotencyKey?: string
   /** SHA-256 of what is asked for: the same idempotency key with another hash is refused. */
   requestHash: Uint8Array
 }
 
+interface Contacts {
+  get(companyId: string, contactId: string): Promise<Contact>
+  update(companyId: string, contactId: string, change: UpdateContact, actor: Actor): Promise<Contact>
+}
+
 interface MessageReader {
   get(companyId: string, messageId: string): Promise<MessageResource>
   list(companyId: string, query: MessageListQuery): Promise<List<MessageResource>>
-  contact(companyId: string, contactId: string): Promise<MessageContact>
 }
 
 interface MessageListQuery {

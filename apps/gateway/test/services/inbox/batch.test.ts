@@ -1,8 +1,19 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Batch, batchClosesAtMs, joinBatch } from '#src/services/inbox/batch.ts'
+import {
+  type Batch,
+  type BatchingSettings,
+  batchClosesAtMs,
+  batchOfOne,
+  joinBatch,
+  noteTyping,
+} from '#src/services/inbox/batch.ts'
 
-const settings = fc.record({ quietMs: fc.nat(5000), maxMs: fc.nat(20_000) })
+const settings = fc.record({
+  quietMs: fc.nat(5000),
+  maxMs: fc.nat(20_000),
+  maxMessages: fc.integer({ min: 1, max: 50 }),
+})
 /** Moments of arrival, oldest first. */
 const arrivals = fc.array(fc.nat(4000), { minLength: 1, maxLength: 40 }).map((gaps) => {
   let atMs = 0
@@ -10,18 +21,18 @@ const arrivals = fc.array(fc.nat(4000), { minLength: 1, maxLength: 40 }).map((ga
 })
 
 /** Runs a chat's messages through batching on a made-up clock: what arrives until a batch closes belongs to it. */
-function batchesOf(momentsMs: number[], { quietMs, maxMs }: { quietMs: number; maxMs: number }) {
+function batchesOf(momentsMs: number[], options: BatchingSettings) {
   const batches: { messages: number[]; closedAtMs: number }[] = []
   let batch: Batch | undefined
   let messages: number[] = []
   const close = () => {
-    if (batch !== undefined) batches.push({ messages, closedAtMs: batchClosesAtMs(batch, { quietMs, maxMs }) })
+    if (batch !== undefined) batches.push({ messages, closedAtMs: batchClosesAtMs(batch, options) })
     batch = undefined
     messages = []
   }
   for (const atMs of momentsMs) {
-    if (batch !== undefined && batchClosesAtMs(batch, { quietMs, maxMs }) <= atMs) close()
-    batch = joinBatch(batch, atMs)
+    if (batch !== undefined && batchClosesAtMs(batch, options) <= atMs) close()
+    batch = joinBatch(batch, batchOfOne(atMs))
     messages.push(atMs)
   }
   close()
@@ -36,14 +47,15 @@ test('every message is in exactly one batch, in the order of arrival', () => {
   )
 })
 
-test('a batch closes after the quiet time or at the cap, whichever comes first, and never before its last message', () => {
+test('a batch closes after the quiet time, at the cap or when it is full, and never before its last message', () => {
   fc.assert(
     fc.property(arrivals, settings, (moments, options) => {
       for (const { messages, closedAtMs } of batchesOf(moments, options)) {
         const [first = 0] = messages
         const last = messages.at(-1) ?? 0
         expect(closedAtMs).toBeGreaterThanOrEqual(last)
-        expect([last + options.quietMs, first + options.maxMs]).toContain(closedAtMs)
+        const isFull = messages.length >= options.maxMessages
+        expect([isFull ? last : last + options.quietMs, first + options.maxMs]).toContain(closedAtMs)
         expect(closedAtMs).toBeLessThanOrEqual(first + options.maxMs)
       }
     }),
@@ -65,9 +77,35 @@ test('within a batch nobody was quiet for the quiet time', () => {
 test('a batch is the same in whatever order its messages become known', () => {
   fc.assert(
     fc.property(arrivals, (moments) => {
-      const inOrder = moments.reduce<Batch | undefined>(joinBatch, undefined)
-      const reversed = moments.toReversed().reduce<Batch | undefined>(joinBatch, undefined)
+      const inOrder = moments.map(batchOfOne).reduce<Batch | undefined>(joinBatch, undefined)
+      const reversed = moments.toReversed().map(batchOfOne).reduce<Batch | undefined>(joinBatch, undefined)
       expect(reversed).toEqual(inOrder)
+    }),
+  )
+})
+
+test('a batch has at most as many messages as are allowed', () => {
+  fc.assert(
+    fc.property(arrivals, settings, (moments, options) => {
+      // Of messages of the same instant none is answered before the other is known.
+      const apart = [...new Set(moments)]
+      for (const { messages } of batchesOf(apart, options))
+        expect(messages.length).toBeLessThanOrEqual(options.maxMessages)
+    }),
+  )
+})
+
+test('writing puts the end of a batch off, never before and never past its cap; having stopped starts the quiet time', () => {
+  fc.assert(
+    fc.property(arrivals, settings, fc.nat(30_000), fc.boolean(), (moments, options, laterMs, isTyping) => {
+      const batch = moments.map(batchOfOne).reduce<Batch | undefined>(joinBatch, undefined) ?? batchOfOne(0)
+      const atMs = batch.lastAtMs + laterMs
+      const closesAtMs = batchClosesAtMs(noteTyping(batch, isTyping, atMs), options)
+      const capMs = batch.firstAtMs + options.maxMs
+      expect(closesAtMs).toBeLessThanOrEqual(capMs)
+      if (batch.count >= options.maxMessages) return
+      expect(closesAtMs).toBeGreaterThanOrEqual(batchClosesAtMs(batch, options))
+      if (!isTyping) expect(closesAtMs).toBe(Math.min(atMs + options.quietMs, capMs))
     }),
   )
 })

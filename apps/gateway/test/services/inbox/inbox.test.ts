@@ -308,3 +308,53 @@ test('an answer that the database refuses ends its turn with an error, and the c
   await closedTurns(2)
   expect(textsOf(await readOutbound(database, sessionId))).toEqual(['Fine.'])
 })
+
+test('a burst is over with as many messages as one answer may take, without waiting for quiet', async () => {
+  await setSettings(database, companyId, {
+    responder: { kind: 'rules', fallback: 'Thank you!' },
+    batching: { quietMs: 60_000, maxMs: 60_000, maxMessages: 2 },
+  })
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  for (const text of ['one', 'two', 'three', 'four']) {
+    desk.inbox.receive(sessionId, await storeInbound(database, place(), [text]))
+  }
+  await closedTurns(2)
+  expect((await readOutbound(database, sessionId)).length).toBe(2)
+})
+
+test('a customer who is writing the next message is waited for, up to the cap', async () => {
+  await setSettings(database, companyId, {
+    responder: { kind: 'rules', fallback: 'Thank you!' },
+    batching: { quietMs: 1, maxMs: 60_000 },
+  })
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  const [first] = await storeInbound(database, place(), ['one'])
+  if (first === undefined) throw new Error('Nothing was stored.')
+  // In one go: the batch cannot end in between.
+  desk.inbox.receive(sessionId, [first])
+  desk.inbox.typing(sessionId, contactId, true)
+  // Another chat, whose burst began later, is answered meanwhile.
+  const other = { ...place(), contactId: await createContact(database, companyId) }
+  desk.inbox.receive(sessionId, await storeInbound(database, other, ['elsewhere']))
+  expect(await closedTurns(1)).toMatchObject([{ contact_id: other.contactId }])
+  desk.inbox.typing(sessionId, contactId, false)
+  const [, turn, ...others] = await closedTurns(2)
+  expect(turn).toMatchObject({ contact_id: contactId })
+  expect(others).toEqual([])
+})
+
+test('a burst keeps its deadline over a restart: what its first message has waited counts', async () => {
+  await setSettings(database, companyId, {
+    responder: { kind: 'rules', fallback: 'Thank you!' },
+    batching: { quietMs: 60_000, maxMs: 60_000 },
+  })
+  await storeInbound(database, place(), ['one'], { sentAt: new Date(Date.now() - 61_000) })
+  await storeInbound(database, place(), ['two'])
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  await closedTurns(1)
+  const taken = database.worker.selectFrom('message').select('id').where('session_id', '=', sessionId)
+  expect(await taken.where('turn_id', 'is not', null).where('direction', '=', 'inbound').execute()).toHaveLength(2)
+})

@@ -33,7 +33,7 @@ async function setUp() {
   /** One life of a process: until all is done, or it dies. What is refused is asked for again, as a client does. */
   async function live(fault?: Fault): Promise<number> {
     await using mine = openFaultyDatabase(testDatabase.url, fault)
-    await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0 }, acceptor: mine.acceptor })
+    await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0, maxMessages: 50 }, acceptor: mine.acceptor })
     const persistently = async <T>(work: () => Promise<T>): Promise<T> => {
       for (;;) {
         try {

@@ -127,13 +127,13 @@ test('a pace that WhatsApp does not want costs no attempt; the chat waits for lo
   expect(texts(scripted)).toEqual(['one', 'elsewhere'])
 })
 
-test('a message that is a day old when it could be sent is given up, not sent', async () => {
+test('a message that has expired when it could be sent fails and is not sent', async () => {
   const { id } = await accept('one')
-  await sql`update message set created_at = now() - interval '25 hours' where id = ${id}`.execute(database.worker)
+  await sql`update message set expires_at = now() - interval '1 second' where id = ${id}`.execute(database.worker)
   const scripted = goOnline()
   await until(async () => (await statuses()).join() === 'failed')
   expect(scripted.sends).toEqual([])
-  expect((await readOutbound(database, sessionId))[0]).toMatchObject({ error_code: 'gave_up' })
+  expect((await readOutbound(database, sessionId))[0]).toMatchObject({ error_code: 'expired' })
 })
 
 test('the time of the next attempt holds over a restart', async () => {

@@ -8,6 +8,7 @@ export const turnOf = (...contents: (string | MessageContent)[]): Turn => ({
   company: { id: newId(), name: 'Salon Margot' },
   session: { id: newId(), name: 'main', phone: '4917012345678' },
   contact: { id: newId(), name: 'Ada', phone: '4917600000001', lid: '123456789012345' },
+  isOptedOut: false,
   messages: contents.map((content) => ({
     id: newId(),
     content: typeof content === 'string' ? { kind: 'text', text: content } : content,

@@ -3,13 +3,22 @@ import { pino } from 'pino'
 import { newId } from '#src/model/ids.ts'
 import { Inbox, type InboxOptions } from '#src/services/inbox/inbox.ts'
 import { MessageIntake, type MessageIntakeOptions } from '#src/services/outbox/message-intake.ts'
-import { Outbox } from '#src/services/outbox/outbox.ts'
+import { Outbox, type OutboxOptions } from '#src/services/outbox/outbox.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { claimLease } from '../../support/claim-lease.ts'
 
 export const log = pino({ level: 'silent' })
+
+/** Everything is sent as soon as it can be. */
+export const UNLIMITED = {
+  messagesPerMinute: 0,
+  chatMessagesPerMinute: 0,
+  newContactsPerDay: 0,
+  warmUpDays: 0,
+  typing: false,
+}
 
 /** The services between the writer and the provider, as one process has them. Several make a process and its successors. */
 export interface Desk extends AsyncDisposable {
@@ -21,10 +30,15 @@ export interface Desk extends AsyncDisposable {
 
 export function openDesk(
   database: Database,
-  { batching = { quietMs: 20, maxMs: 200 }, acceptor, ...limits }: Partial<InboxOptions & MessageIntakeOptions> = {},
+  {
+    batching = { quietMs: 20, maxMs: 200, maxMessages: 50 },
+    pacing = UNLIMITED,
+    acceptor,
+    ...limits
+  }: Partial<InboxOptions & MessageIntakeOptions & Pick<OutboxOptions, 'pacing'>> = {},
 ): Desk {
   const nodeId = newId()
-  const outbox = new Outbox({ database, log })
+  const outbox = new Outbox({ database, pacing, log })
   const intake = new MessageIntake({
     database,
     onQueued: (sessionId, messages) => outbox.enqueue(sessionId, messages),

@@ -22,7 +22,7 @@ export class CustomerPhones {
  * A provider's connection that acts out a script: each send takes the next step, and succeeds when there is none. Like a
  * provider it has `sent` written with the acknowledgement, through the store that it belongs to.
  */
-export class ScriptedConnection implements Pick<ProviderConnection, 'send'> {
+export class ScriptedConnection implements Pick<ProviderConnection, 'send' | 'showTyping'> {
   readonly sends: OutgoingMessage[] = []
   readonly #database: Database
   readonly #sessionId: string
@@ -64,6 +64,13 @@ export class ScriptedConnection implements Pick<ProviderConnection, 'send'> {
         .where('whatsapp_id', '=', whatsappId)
         .execute(),
     )
+  }
+
+  /** To whom typing was shown, and how many messages had been sent then. */
+  readonly typings: { to: OutgoingMessage['to']; after: number }[] = []
+
+  async showTyping(to: OutgoingMessage['to']): Promise<void> {
+    this.typings.push({ to, after: this.sends.length })
   }
 
   async send(message: OutgoingMessage): Promise<void> {

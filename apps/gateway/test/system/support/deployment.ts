@@ -57,6 +57,9 @@ export class Deployment implements AsyncDisposable {
         FRONTDESK_EMULATOR_URL: this.emulator.url,
         FRONTDESK_EMULATOR_ROOT_KEY: this.emulator.rootKey,
         FRONTDESK_RECONNECT_DELAY_MS: '200',
+        FRONTDESK_PACING_MESSAGES_PER_MINUTE: '0',
+        FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE: '0',
+        FRONTDESK_PACING_NEW_CONTACTS_PER_DAY: '0',
       }),
     )
     const { url, platformKey } = await run.fact('ready')

@@ -208,3 +208,61 @@ describe('the list', () => {
     },
   )
 })
+
+describe('scheduling and cancelling', () => {
+  const schedule = (when: Record<string, string>, headers: Record<string, string> = {}) =>
+    api.call('POST', '/v1/messages', {
+      key: company.key,
+      json: { sessionId, to: '4917012345678', content: { kind: 'text', text: 'Later' }, ...when },
+      headers,
+    })
+  const hours = (count: number) => new Date(Date.now() + count * 3600 * 1000).toISOString()
+  const cancel = (id: string, key = company.key) => api.call('DELETE', `/v1/messages/${id}`, { key })
+
+  it('a scheduled message says when it goes, and until when', async () => {
+    const [sendAt, expiresAt] = [hours(2), hours(3)]
+    expect(await read(await schedule({ sendAt, expiresAt }))).toMatchObject({
+      status: 'queued',
+      nextAttemptAt: sendAt,
+      waitReason: 'scheduled',
+      expiresAt,
+    })
+  })
+
+  it('without an expiry, it is a day after the moment', async () => {
+    const sendAt = hours(2)
+    const { expiresAt } = await read(await schedule({ sendAt }))
+    expect(Date.parse(expiresAt ?? '')).toBe(Date.parse(sendAt) + 24 * 3600 * 1000)
+  })
+
+  it.each([{ sendAt: 'tomorrow' }, { sendAt: hours(24 * 400) }, { expiresAt: hours(-1) }])(
+    'refuses %j',
+    async (when) => {
+      expect(await schedule(when)).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
+    },
+  )
+
+  it('the moment is part of what an idempotency key stands for', async () => {
+    const headers = { 'idempotency-key': newId() }
+    const sendAt = hours(2)
+    const first = await schedule({ sendAt }, headers)
+    expect((await schedule({ sendAt }, headers)).body['id']).toBe(first.body['id'])
+    expect(await schedule({ sendAt: hours(4) }, headers)).toMatchObject({ status: 409 })
+  })
+
+  it('cancels what waits, once', async () => {
+    const { body } = await schedule({ sendAt: hours(2) })
+    expect(await cancel(body['id'])).toMatchObject({
+      status: 200,
+      body: { status: 'failed', error: { code: 'cancelled' }, nextAttemptAt: null, waitReason: null },
+    })
+    expect(await cancel(body['id'])).toMatchObject({ status: 409, body: { code: 'message_not_cancellable' } })
+  })
+
+  it("does not cancel another company's message", async () => {
+    const { body } = await schedule({ sendAt: hours(2) })
+    const other = await api.createCompany()
+    expect(await cancel(body['id'], other.key)).toMatchObject({ status: 404 })
+    expect(await cancel(newId())).toMatchObject({ status: 404 })
+  })
+})

@@ -38,7 +38,7 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
         operationId: 'sendMessage',
         summary: 'Send a message',
         description:
-          'Answered as soon as the message is stored. It is sent in the order of acceptance within its chat, as soon as the session is online.',
+          'Answered as soon as the message is stored. It is sent in the order of acceptance within its chat, as soon as the session is online, at the pace of the settings. A message to a contact that does not want any is stored as failed.',
         headers: sendHeaders,
         body: sendMessage,
         response: {
@@ -56,12 +56,14 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
       },
     },
     async (request, reply) => {
-      const { sessionId, to, content } = request.body
+      const { sessionId, to, content, sendAt, expiresAt } = request.body
       const idempotencyKey = request.headers['idempotency-key']
       const wanted = { sessionId, to: recipientOf(to), content }
       const accepted = await outbox.accept(companyOf(request), {
         ...wanted,
-        requestHash: requestHash(wanted),
+        requestHash: requestHash({ ...wanted, sendAt, expiresAt }),
+        ...(sendAt !== undefined && { sendAt: new Date(sendAt) }),
+        ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt) }),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       })
       return reply.code(202).header('location', `/v1/messages/${accepted.id}`).send(accepted)
@@ -99,5 +101,30 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
       },
     },
     (request) => messages.get(companyOf(request), request.params.messageId),
+  )
+
+  server.delete(
+    '/v1/messages/:messageId',
+    {
+      config,
+      schema: {
+        tags,
+        operationId: 'cancelMessage',
+        summary: 'Cancel a message that waits',
+        description:
+          'It fails with the code `cancelled`. Refused for a message that is on its way or gone. One that leaves in this very moment, because its session comes online, shows as sent after all.',
+        params: z.strictObject({ messageId: resourceId }),
+        response: {
+          200: answer('The message, cancelled.', messageResource),
+          ...problems(...ACCESS_PROBLEMS, 'not_found', 'message_not_cancellable'),
+        },
+      },
+    },
+    async (request) => {
+      const companyId = companyOf(request)
+      const { messageId } = request.params
+      await outbox.cancel(companyId, messageId)
+      return messages.get(companyId, messageId)
+    },
   )
 }

@@ -3,6 +3,7 @@ import { Alerts } from '#src/services/alerts/alerts.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
+import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
@@ -100,6 +101,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       platformSettings: new PlatformSettings({ database: database.database, bulkOperations }),
       outbox: intake,
       messages: new MessageReader(database.database),
+      contacts: new ContactWishes(database.database),
       events: new EventFeed(database.database),
       alerts,
       webhookEndpoints: new WebhookEndpoints({ ...webhooks, onChanged: onDue }),
