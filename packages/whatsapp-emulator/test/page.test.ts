@@ -100,6 +100,7 @@ test('a pairing code is typed, a wrong one first', async () => {
   const { code } = await linking.pairingCode(COMPANY)
   const waiting = page.getByRole('region', { name: 'Waiting to be linked' }).getByRole('listitem')
   await waiting.getByLabel(`Pairing code for +${COMPANY}`).fill('ABCD-EFGH')
+  expect(await waiting.getByRole('button', { name: 'Scan' }).count()).toBe(0)
   await page.keyboard.press('Enter')
   await waiting.getByText('This is not the code').waitFor()
 

@@ -8,7 +8,7 @@ import { displayNumber, suggestCompany, suggestCustomer } from './phone-number.t
 import { createScanForm, type Scan } from './scan-form.ts'
 
 /**
- * Companions that wait to be linked, each with the phone that shall scan its QR code and, where it has asked for one, a
+ * Companions that wait to be linked, each with the phone that shall scan its QR code or, where it has asked for one, a
  * field for its pairing code; and a field for any other QR code.
  */
 export function createLinking(app: App): View {
@@ -100,8 +100,11 @@ function createPendingList(
       const [platform, moment] = row.querySelectorAll('.platform, .moment')
       if (platform !== undefined) setText(platform, name === '' ? 'A companion' : name)
       if (moment !== undefined) setText(moment, `since ${formatTime(since)}`)
-      companions.get(id)?.scanForm.askForCode(qr === undefined)
-      companions.get(id)?.pairingForm.askFor(pairingPhone)
+      const waiting = companions.get(id)
+      // Who shows a pairing code shows no QR code at the same time.
+      if (waiting !== undefined) setAttribute(waiting.scanForm.element, 'hidden', pairingPhone !== undefined)
+      waiting?.scanForm.askForCode(qr === undefined)
+      waiting?.pairingForm.askFor(pairingPhone)
     },
   })
   return (links) => {

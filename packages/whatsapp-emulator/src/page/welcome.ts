@@ -14,8 +14,8 @@ export function createWelcome(): Screen {
       element(
         'ol',
         {},
-        element('li', {}, 'Let a companion connect to ', url, '. Its QR code appears under “Waiting to be linked”.'),
-        element('li', {}, 'Scan it with any number: that phone is now linked.'),
+        element('li', {}, 'Let a companion connect to ', url, '. It appears under “Waiting to be linked”.'),
+        element('li', {}, 'Scan its QR code with any number, or type its pairing code: that phone is now linked.'),
         element('li', {}, 'Open another phone and write to the linked number as a customer.'),
       ),
     ),
