@@ -130,6 +130,8 @@ export class FrontDesk implements AsyncDisposable {
     return runFrontdesk([...common, ...this.#options], {
       FRONTDESK_EMULATOR_URL: this.emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: this.emulator.rootKey,
+      // The company's own systems of tests.
+      FRONTDESK_ALLOWED_HOSTS: '127.0.0.1',
       FRONTDESK_PACING_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_NEW_CONTACTS_PER_DAY: '0',
