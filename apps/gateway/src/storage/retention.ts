@@ -19,6 +19,8 @@ const BULK_OPERATION_DAYS = 7
 const CLEARED_ALERT_DAYS = 90
 /** Of processes that are gone and come back under another name. */
 const NODE_DAYS = 30
+/** Should it come back, it counts its lives anew: no lease may still name one of the former. */
+const IS_FORGOTTEN = sql`not isfinite(seen_at) and not exists (select from session_lease where node_id = node.id)`
 /** As long as their events. */
 const DELIVERY_DAYS = EVENT_RETENTION_DAYS
 /** A deleted session's messages are kept for so long. */
@@ -106,7 +108,7 @@ export async function maintain(
     linkingAttemptsDeleted: await deleteOld('linking_attempt', 'created_at', LINKING_ATTEMPT_DAYS),
     bulkOperationsDeleted: await deleteOld('bulk_operation', 'finished_at', BULK_OPERATION_DAYS),
     alertsDeleted: await deleteOld('alert', 'cleared_at', CLEARED_ALERT_DAYS),
-    nodesDeleted: await deleteOld('node', 'started_at', NODE_DAYS, sql`not isfinite(seen_at)`),
+    nodesDeleted: await deleteOld('node', 'started_at', NODE_DAYS, IS_FORGOTTEN),
     // Those of endpoints that are paused or disabled, which nobody tries.
     deliveriesGivenUp: await repeat(() =>
       sql`update webhook_delivery set state = 'dead', finished_at = now() where id in (
