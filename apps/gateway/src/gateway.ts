@@ -197,7 +197,8 @@ async function buildSessionOwner(
     new HealthMonitor({
       log,
       stuckSessions: (olderThanMs) => outbox.stuckSessions(olderThanMs),
-      onStuck: ({ companyId, sessionId }) => alerts.raise({ kind: 'session_stuck', companyId, sessionId }),
+      onStuck: (session) => alerts.raise({ kind: 'session_stuck', ...session }),
+      onFlowing: (session) => alerts.clear({ kind: 'session_stuck', ...session }),
     }),
   )
   const { waVersion, ...settings } = config.sessions

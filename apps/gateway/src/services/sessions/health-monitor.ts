@@ -22,6 +22,15 @@ export interface HealthMonitorOptions {
   stuckSessions: (olderThanMs: number) => Iterable<string>
   /** Such a session was found; its connection is being replaced. */
   onStuck: (session: WatchedSession) => void
+  /** A connection has held for so long that nothing of its session can be stuck any more. Said once for each. */
+  onFlowing: (session: WatchedSession) => void
+}
+
+interface Watched {
+  session: WatchedSession
+  connection: WatchedConnection
+  sinceMs: number
+  isFlowing: boolean
 }
 
 /** Longer than everything that a message's way may take together: looking devices up, encrypting, WhatsApp's answer. */
@@ -33,7 +42,7 @@ const STUCK_MS = 120_000
  */
 export class HealthMonitor implements Disposable {
   readonly #options: HealthMonitorOptions
-  readonly #connections = new Map<string, { session: WatchedSession; connection: WatchedConnection; sinceMs: number }>()
+  readonly #connections = new Map<string, Watched>()
   /** Being asked now. A connection that ends meanwhile leaves by itself. */
   readonly #probing = new WeakSet<WatchedConnection>()
   readonly #timer: NodeJS.Timeout
@@ -45,7 +54,7 @@ export class HealthMonitor implements Disposable {
   }
 
   online(session: WatchedSession, connection: WatchedConnection): void {
-    this.#connections.set(session.sessionId, { session, connection, sinceMs: performance.now() })
+    this.#connections.set(session.sessionId, { session, connection, sinceMs: performance.now(), isFlowing: false })
   }
 
   offline(sessionId: string): void {
@@ -63,13 +72,18 @@ export class HealthMonitor implements Disposable {
       this.#probing.add(connection)
       void this.#probe(sessionId, connection)
     }
-    for (const sessionId of this.#options.stuckSessions(STUCK_MS)) {
-      const watched = this.#connections.get(sessionId)
+    const stuck = new Set(this.#options.stuckSessions(STUCK_MS))
+    for (const [sessionId, watched] of this.#connections) {
       // A message that a new connection has not helped is not helped by many of them.
-      if (watched === undefined || performance.now() - watched.sinceMs < STUCK_MS) continue
-      this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
-      this.#options.onStuck(watched.session)
-      watched.connection.abandon('unresponsive', 'A message was stuck on its way.')
+      if (performance.now() - watched.sinceMs < STUCK_MS) continue
+      if (stuck.has(sessionId)) {
+        this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
+        this.#options.onStuck(watched.session)
+        watched.connection.abandon('unresponsive', 'A message was stuck on its way.')
+      } else if (!watched.isFlowing) {
+        watched.isFlowing = true
+        this.#options.onFlowing(watched.session)
+      }
     }
   }
 

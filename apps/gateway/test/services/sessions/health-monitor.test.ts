@@ -44,8 +44,11 @@ class ScriptedConnection implements WatchedConnection {
   }
 }
 
-const start = (stuck: () => string[] = () => [], onStuck: HealthMonitorOptions['onStuck'] = () => undefined) =>
-  new HealthMonitor({ log: pino({ level: 'silent' }), stuckSessions: stuck, onStuck })
+const start = (
+  stuck: () => string[] = () => [],
+  onStuck: HealthMonitorOptions['onStuck'] = () => undefined,
+  onFlowing: HealthMonitorOptions['onFlowing'] = () => undefined,
+) => new HealthMonitor({ log: pino({ level: 'silent' }), stuckSessions: stuck, onStuck, onFlowing })
 
 describe('a session that is online', () => {
   test('is left alone while it is heard, and asked when it has fallen silent', async () => {
@@ -120,6 +123,27 @@ describe('a session that is online', () => {
     await vi.advanceTimersByTimeAsync(130 * SECOND)
     expect(told).toEqual(['a'])
     expect(connection.abandonedAtMs).toBeDefined()
+  })
+
+  test('is said to flow again, once, when the next connection has held and nothing is stuck', async () => {
+    const told: string[] = []
+    let stuck = ['a']
+    using monitor = start(
+      () => stuck,
+      () => told.push('stuck'),
+      () => told.push('flowing'),
+    )
+    const connection = new ScriptedConnection()
+    connection.abandon = () => {
+      stuck = []
+      monitor.offline('a')
+      monitor.online(A, new ScriptedConnection())
+    }
+    monitor.online(A, connection)
+    await vi.advanceTimersByTimeAsync(130 * SECOND)
+    expect(told).toEqual(['stuck'])
+    await vi.advanceTimersByTimeAsync(600 * SECOND)
+    expect(told).toEqual(['stuck', 'flowing'])
   })
 
   test('whose message stays stuck is not connected anew all the time', async () => {
