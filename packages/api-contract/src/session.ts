@@ -139,7 +139,9 @@ export const session = z
     provider: z.enum(['baileys']).describe('How the session reaches WhatsApp.'),
     desired: z
       .enum(['paused', 'running', 'logged_out', 'deleted'])
-      .describe('What was asked of the session last. Its state says how far it has come.'),
+      .describe(
+        'What is wanted of the session: what was asked last, or `paused` when linking has ended. Its state says how far it has come.',
+      ),
     state: sessionState,
     reason: sessionReason.nullable().describe('Why the session is in this state, when there is more to say.'),
     since: moment.describe('Since when the session is in this state.'),
