@@ -183,7 +183,7 @@ export class BaileysConnection implements ProviderConnection {
       creds,
       ratchets: this.#ratchets,
       caches: caches.of(sessionId),
-      settings,
+      ...{ settings, linking },
       logger,
       url,
       proxyLookup,

@@ -59,12 +59,12 @@ export class Linking {
   }
 
   #showQr(qr: string): void {
-    const { settings, onCode } = this.#options
+    const { method, settings, onCode } = this.#options
     if (this.#qrsShown >= settings.maxQrAttempts) {
       this.#expired()
       return
     }
-    const lastsMs = ownQrTimeoutMs(settings) ?? (this.#qrsShown === 0 ? FIRST_QR_MS : LATER_QR_MS)
+    const lastsMs = ownQrTimeoutMs(method, settings) ?? (this.#qrsShown === 0 ? FIRST_QR_MS : LATER_QR_MS)
     this.#qrsShown += 1
     onCode({ kind: 'qr', qr, expiresAt: new Date(Math.min(Date.now() + lastsMs, this.#endsAtMs)) })
   }
@@ -89,6 +89,9 @@ export class Linking {
   }
 }
 
-/** How long each QR code is shown, milliseconds, where WhatsApp's own times do not hold. */
-export const ownQrTimeoutMs = ({ qrTimeoutMs }: ProviderSettings): number | undefined =>
-  qrTimeoutMs < FIRST_QR_MS ? qrTimeoutMs : undefined
+/**
+ * How long each QR code is shown, milliseconds, where WhatsApp's own times do not hold. Behind a pairing code nobody sees
+ * them, and the connection must not end with the last one.
+ */
+export const ownQrTimeoutMs = (method: LinkingMethod, { qrTimeoutMs }: ProviderSettings): number | undefined =>
+  method.kind === 'qr' && qrTimeoutMs < FIRST_QR_MS ? qrTimeoutMs : undefined

@@ -8,7 +8,7 @@ import {
   type WABrowserDescription,
   type WAVersion,
 } from 'baileys'
-import type { ProviderSettings } from '#src/providers/provider.ts'
+import type { LinkingMethod, ProviderSettings } from '#src/providers/provider.ts'
 import { ownQrTimeoutMs } from './linking.ts'
 import { createProxyAgent } from './proxy-agent.ts'
 import type { RatchetStore } from './ratchet-store.ts'
@@ -28,6 +28,7 @@ export interface SocketConfigOptions {
   ratchets: RatchetStore
   caches: SessionCaches
   settings: ProviderSettings
+  linking: LinkingMethod
   logger: NonNullable<UserFacingSocketConfig['logger']>
   /** The emulator's address; WhatsApp's own when left out. */
   url: string | undefined
@@ -43,9 +44,9 @@ export interface SocketConfigOptions {
 
 /** Baileys' configuration for thousands of sessions in one process, without the hooks. */
 export function socketConfig(options: SocketConfigOptions): UserFacingSocketConfig {
-  const { creds, ratchets, caches, settings, logger, url, name } = options
+  const { creds, ratchets, caches, settings, linking, logger, url, name } = options
   const agent = agentOf(options)
-  const qrTimeout = ownQrTimeoutMs(settings)
+  const qrTimeout = ownQrTimeoutMs(linking, settings)
   return {
     auth: { creds, keys: ratchets.keys },
     logger,
