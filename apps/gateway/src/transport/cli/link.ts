@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LinkingCode, Session } from '@frontdesk/api-contract'
+import type { LinkingCode, NextAction, Session } from '@frontdesk/api-contract'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { qrAsText } from '../http/qr-code.ts'
@@ -30,8 +30,7 @@ export async function linkFirstSession(
   }
 
   let shown: LinkingCode | undefined
-  let hasBegun = false
-  let trouble: string | null = null
+  let trouble = session.reason
   while (!signal.aborted && session.state !== 'online') {
     const code = await currentCode(() => sessions.linkingCode(companyId, session.id))
     if (code !== undefined && contentOf(code) !== (shown && contentOf(shown))) {
@@ -41,10 +40,9 @@ export async function linkFirstSession(
     }
     if (session.state === 'connecting' && session.linkedAt === null && session.reason !== trouble) {
       trouble = session.reason
-      if (trouble !== null) output.say(`WhatsApp cannot be reached (${trouble}). ${session.next.explanation}`)
+      if (trouble !== null) output.say(`Not yet: ${session.next.explanation}`)
     }
-    hasBegun ||= session.state !== 'created' && session.state !== 'logged_out'
-    if (hasBegun && ENDED.has(session.state)) return sayEnded(session, companyId, output)
+    if (NEEDS_A_PERSON.has(session.next.action)) return sayEnded(session, companyId, output)
     // An aborted wait is how the command ends; the loop's condition sees it.
     await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     session = await sessions.get(companyId, session.id)
@@ -65,15 +63,8 @@ async function drawn(code: LinkingCode): Promise<string> {
     : `\n    ${code.code}\n\nType it ${until}: on the phone under Settings, Linked devices, Link a device, Link with phone number instead.`
 }
 
-/** States that no waiting changes. */
-const ENDED: ReadonlySet<Session['state']> = new Set([
-  'created',
-  'paused',
-  'logged_out',
-  'banned',
-  'conflict',
-  'failed',
-])
+/** No waiting changes what somebody has to do. A code that waits for the phone is shown instead. */
+const NEEDS_A_PERSON: ReadonlySet<NextAction> = new Set(['link', 'start', 'relink', 'ask_whatsapp'])
 
 function sayEnded({ id, state, reason, next }: Session, companyId: string, output: Output): void {
   output.say(

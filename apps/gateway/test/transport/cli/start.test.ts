@@ -184,6 +184,17 @@ describe('start --link', () => {
     expect((await run.ended).code).toBe(0)
   })
 
+  it('says why the phone was not linked, and what to do', async () => {
+    await using database = await createTestDatabase()
+    const phone = '491700000003'
+    await emulator.fault({ kind: 'refuse_linking', phone, isOn: true, how: 'blocked' })
+    await using run = runFrontdesk(['start', '--phone', phone], onDatabase(database))
+    await until(() => run.lines.some((line) => line.startsWith('The gateway goes on.')), { timeoutMs: 60_000 })
+    expect(run.lines.join('\n')).toContain('Remove a device on the phone, or wait a day')
+    run.signal('SIGINT')
+    expect((await run.ended).code).toBe(0)
+  })
+
   it('refuses a number that is none', async () => {
     await using database = await createTestDatabase()
     const { code, errors } = await runFrontdesk(['start', '--phone', '0170 0000002'], onDatabase(database)).ended
