@@ -44,6 +44,20 @@ export async function clearAlert(
   for (const { id } of rows) await announce(db, 'alert.cleared', id, { kind, companyId, sessionId })
 }
 
+/**
+ * Alerts about the connection of sessions that have been online for ten minutes: whoever raised them has ended before it
+ * could clear them.
+ */
+export async function listOutlivedAlerts(db: Kysely<Schema>): Promise<AlertSubject[]> {
+  const { rows } = await sql<{ kind: AlertKind; companyId: string; sessionId: string }>`
+    select alert.kind, alert.company_id as "companyId", alert.session_id as "sessionId"
+    from alert join session on session.id = alert.session_id
+    where alert.cleared_at is null and alert.kind in ('session_stuck', 'session_unstable')
+      and session.state = 'online' and session.state_since < now() - interval '10 minutes'
+      and alert.raised_at < now() - interval '10 minutes'`.execute(db)
+  return rows
+}
+
 /** The platform has no event log: its alerts are read from the table. */
 async function announce(
   db: Kysely<Schema>,

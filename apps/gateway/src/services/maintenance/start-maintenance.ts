@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Alerts } from '#src/services/alerts/alerts.ts'
 import { finishKeyRotation } from '#src/services/security/rotate-data-keys.ts'
 import { watchPhones } from '#src/services/sessions/phone-silence.ts'
+import { listOutlivedAlerts } from '#src/storage/alerts.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
 import { maintain } from '#src/storage/retention.ts'
@@ -29,6 +30,7 @@ export async function startMaintenance({
     try {
       log.debug({ ...(await maintain(database, new Date())) }, 'The database is in order.')
       await watchPhones(database, alerts)
+      for (const outlived of await listOutlivedAlerts(database.worker)) alerts.clear(outlived)
     } catch (err) {
       log.error({ err }, 'The database could not be put in order; trying again in an hour.')
     }

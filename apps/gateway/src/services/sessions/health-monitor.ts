@@ -22,7 +22,7 @@ export interface HealthMonitorOptions {
   stuckSessions: (olderThanMs: number) => Iterable<string>
   /** Such a session was found; its connection is being replaced. */
   onStuck: (session: WatchedSession) => void
-  /** A connection has held for so long that nothing of its session can be stuck any more. Said once for each. */
+  /** A session that was found stuck has held for so long that nothing of it can be stuck any more. */
   onFlowing: (session: WatchedSession) => void
 }
 
@@ -30,7 +30,6 @@ interface Watched {
   session: WatchedSession
   connection: WatchedConnection
   sinceMs: number
-  isFlowing: boolean
 }
 
 /** Longer than everything that a message's way may take together: looking devices up, encrypting, WhatsApp's answer. */
@@ -43,6 +42,8 @@ const STUCK_MS = 120_000
 export class HealthMonitor implements Disposable {
   readonly #options: HealthMonitorOptions
   readonly #connections = new Map<string, Watched>()
+  /** Found stuck, and not well again yet. Bounded by the sessions of this process. */
+  readonly #stuck = new Set<string>()
   /** Being asked now. A connection that ends meanwhile leaves by itself. */
   readonly #probing = new WeakSet<WatchedConnection>()
   readonly #timer: NodeJS.Timeout
@@ -54,7 +55,7 @@ export class HealthMonitor implements Disposable {
   }
 
   online(session: WatchedSession, connection: WatchedConnection): void {
-    this.#connections.set(session.sessionId, { session, connection, sinceMs: performance.now(), isFlowing: false })
+    this.#connections.set(session.sessionId, { session, connection, sinceMs: performance.now() })
   }
 
   offline(sessionId: string): void {
@@ -78,10 +79,10 @@ export class HealthMonitor implements Disposable {
       if (performance.now() - watched.sinceMs < STUCK_MS) continue
       if (stuck.has(sessionId)) {
         this.#options.log.error({ sessionId }, 'A message of the session is stuck; its connection is replaced.')
+        this.#stuck.add(sessionId)
         this.#options.onStuck(watched.session)
         watched.connection.abandon('unresponsive', 'A message was stuck on its way.')
-      } else if (!watched.isFlowing) {
-        watched.isFlowing = true
+      } else if (this.#stuck.delete(sessionId)) {
         this.#options.onFlowing(watched.session)
       }
     }

@@ -1,6 +1,8 @@
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Alerts } from '#src/services/alerts/alerts.ts'
+import { listOutlivedAlerts } from '#src/storage/alerts.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 
 let database: TestDatabase
@@ -79,4 +81,22 @@ test('pages, newest first', async () => {
   const second = await alerts.list(companyId, { ...PAGE, limit: 2, cursor: first.next ?? '' })
   expect(second).toMatchObject({ next: null, items: [{ kind: 'session_stuck' }] })
   expect(new Set([...first.items, ...second.items].map(({ id }) => id)).size).toBe(3)
+})
+
+test('what whoever raised it could not clear is found when its session has been online for a while', async () => {
+  const companyId = await database.createCompany()
+  const [well, away] = [await database.createSession(companyId), await database.createSession(companyId)]
+  for (const sessionId of [well, away]) alerts.raise({ kind: 'session_unstable', companyId, sessionId })
+  await alerts.stored()
+  const outlived = async () =>
+    (await listOutlivedAlerts(database.database.worker)).filter((each) => each.companyId === companyId)
+  expect(await outlived()).toEqual([])
+  const longAgo = new Date(Date.now() - 3600 * 1000)
+  await sql`update alert set raised_at = ${longAgo} where company_id = ${companyId}`.execute(database.database.worker)
+  await database.database.worker
+    .updateTable('session')
+    .set({ state: 'online', state_since: longAgo })
+    .where('id', '=', well)
+    .execute()
+  expect(await outlived()).toEqual([{ kind: 'session_unstable', companyId, sessionId: well }])
 })
