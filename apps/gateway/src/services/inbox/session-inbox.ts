@@ -99,6 +99,7 @@ export class SessionInbox {
     }
     const chat = this.#chatOf(contactId)
     for (const each of contactIds) chat.contactIds.add(each)
+    const wasTyping = chat.batch?.typingUntilMs !== undefined
     // A database whose clock is ahead must not keep a customer waiting.
     const nowMs = Date.now()
     const firstAtMs = Math.min(waiting.firstAtMs, nowMs)
@@ -106,7 +107,8 @@ export class SessionInbox {
     if (chat.state === 'idle') {
       chat.state = 'timing'
       void this.#time(chat)
-    } else if (chat.state === 'timing' && isFull(chat.batch, this.#lastKnownBatching)) {
+    } else if (chat.state === 'timing' && (wasTyping || isFull(chat.batch, this.#lastKnownBatching))) {
+      // The burst may be over earlier than the writing let expect.
       this.#timeAnew(chat)
     }
   }

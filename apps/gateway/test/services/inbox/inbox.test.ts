@@ -345,6 +345,20 @@ test('a customer who is writing the next message is waited for, up to the cap', 
   expect(others).toEqual([])
 })
 
+test('the message that the customer was writing ends the waiting for it: the answer comes when all is quiet', async () => {
+  await setSettings(database, companyId, {
+    responder: { kind: 'rules', fallback: 'Thank you!' },
+    // Longer than this test may take.
+    batching: { quietMs: 100, maxMs: 60_000 },
+  })
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  desk.inbox.receive(sessionId, await storeInbound(database, place(), ['one']))
+  desk.inbox.typing(sessionId, contactId, true)
+  desk.inbox.receive(sessionId, await storeInbound(database, place(), ['two']))
+  expect(await closedTurns(1)).toMatchObject([{ contact_id: contactId }])
+})
+
 test('a burst keeps its deadline over a restart: what its first message has waited counts', async () => {
   await setSettings(database, companyId, {
     responder: { kind: 'rules', fallback: 'Thank you!' },
