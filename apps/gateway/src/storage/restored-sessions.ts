@@ -1,13 +1,12 @@
 import type { SessionSettings } from '@frontdesk/api-contract'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { DatabaseError } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { Schema } from './schema-types.ts'
 import { proxyContext, signalKeyContext } from './sealed-columns.ts'
+import { isUniqueViolation } from './unique-violation.ts'
 
-const UNIQUE_VIOLATION = '23505'
 /** States in which no process keeps the session connected. */
 const AT_REST = ['created', 'paused', 'logged_out', 'banned', 'conflict', 'failed'] as const
 
@@ -74,7 +73,7 @@ export async function putRestoredSession(
       .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
       .execute()
   } catch (error) {
-    if (!(error instanceof DatabaseError) || error.code !== UNIQUE_VIOLATION) throw error
+    if (!isUniqueViolation(error)) throw error
     if (error.constraint === 'session_phone') throw new FrontdeskError('session_number_taken')
     throw new FrontdeskError('session_name_taken', `It is the name ${name}.`)
   }

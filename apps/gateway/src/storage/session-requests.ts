@@ -1,13 +1,11 @@
 import type { SessionSettings } from '@frontdesk/api-contract'
 import { type Kysely, sql } from 'kysely'
-import { DatabaseError } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { DesiredState, Schema, SessionCommandKind } from './schema-types.ts'
 import type { SessionRow } from './sessions.ts'
-
-const UNIQUE_VIOLATION = '23505'
+import { isUniqueViolation } from './unique-violation.ts'
 
 /** The session, kept from other changes until the transaction ends. Undefined also for one that is gone. */
 export const lockSession = (
@@ -63,8 +61,7 @@ export async function updateSession(
       .returningAll()
       .executeTakeFirstOrThrow()
   } catch (error) {
-    if (error instanceof DatabaseError && error.code === UNIQUE_VIOLATION)
-      throw new FrontdeskError('session_name_taken')
+    if (isUniqueViolation(error)) throw new FrontdeskError('session_name_taken')
     throw error
   }
 }

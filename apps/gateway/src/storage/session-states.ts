@@ -1,11 +1,11 @@
 import { type Kysely, sql } from 'kysely'
-import { DatabaseError } from 'pg'
 import type { SessionStatus } from '#src/model/session-state.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { Database } from './database.ts'
 import { type Lease, LeaseLostError } from './leases.ts'
 import type { DesiredState, Schema } from './schema-types.ts'
 import { addedUptime } from './session-uptime.ts'
+import { isUniqueViolation } from './unique-violation.ts'
 
 /** A transition, as it is stored. */
 export interface StateChange extends SessionStatus {
@@ -36,8 +36,6 @@ export class NumberTakenError extends Error {
     this.name = 'NumberTakenError'
   }
 }
-
-const UNIQUE_VIOLATION = '23505'
 
 /** A session's transition, by the lease under which its owner says so. */
 export interface Transition {
@@ -96,9 +94,7 @@ export async function storeTransitions(db: Kysely<Schema>, transitions: readonly
       returning session.id as session_id`.execute(db)
     return new Set(rows.map(({ session_id: sessionId }) => sessionId))
   } catch (error) {
-    const isTaken =
-      error instanceof DatabaseError && error.code === UNIQUE_VIOLATION && error.constraint === 'session_phone'
-    throw isTaken ? new NumberTakenError() : error
+    throw isUniqueViolation(error, 'session_phone') ? new NumberTakenError() : error
   }
 }
 

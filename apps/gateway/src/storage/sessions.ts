@@ -1,11 +1,9 @@
 import type { Kysely, Selectable } from 'kysely'
-import { DatabaseError } from 'pg'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Schema } from './schema-types.ts'
+import { isUniqueViolation } from './unique-violation.ts'
 
 export type SessionRow = Selectable<Schema['session']>
-
-const UNIQUE_VIOLATION = '23505'
 
 /** @throws FrontdeskError `session_name_taken` */
 export async function insertSession(
@@ -20,8 +18,7 @@ export async function insertSession(
       .returningAll()
       .executeTakeFirstOrThrow()
   } catch (error) {
-    if (error instanceof DatabaseError && error.code === UNIQUE_VIOLATION)
-      throw new FrontdeskError('session_name_taken')
+    if (isUniqueViolation(error)) throw new FrontdeskError('session_name_taken')
     throw error
   }
 }
