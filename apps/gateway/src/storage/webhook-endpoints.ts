@@ -39,31 +39,21 @@ export async function insertWebhookEndpoint(
 export const listWebhookEndpoints = (companyId: string, db: Kysely<Schema>): Promise<WebhookEndpointRow[]> =>
   db.selectFrom('webhook_endpoint').selectAll().where('company_id', '=', companyId).orderBy('id').execute()
 
+const endpointOf = (companyId: string, db: Kysely<Schema>, endpointId: string) =>
+  db.selectFrom('webhook_endpoint').selectAll().where('company_id', '=', companyId).where('id', '=', endpointId)
+
 export const findWebhookEndpoint = (
   companyId: string,
   db: Kysely<Schema>,
   endpointId: string,
-): Promise<WebhookEndpointRow | undefined> =>
-  db
-    .selectFrom('webhook_endpoint')
-    .selectAll()
-    .where('company_id', '=', companyId)
-    .where('id', '=', endpointId)
-    .executeTakeFirst()
+): Promise<WebhookEndpointRow | undefined> => endpointOf(companyId, db, endpointId).executeTakeFirst()
 
 /** The endpoint, kept from other changes until the transaction ends. */
 export const lockWebhookEndpoint = (
   companyId: string,
   db: Kysely<Schema>,
   endpointId: string,
-): Promise<WebhookEndpointRow | undefined> =>
-  db
-    .selectFrom('webhook_endpoint')
-    .selectAll()
-    .where('company_id', '=', companyId)
-    .where('id', '=', endpointId)
-    .forUpdate()
-    .executeTakeFirst()
+): Promise<WebhookEndpointRow | undefined> => endpointOf(companyId, db, endpointId).forUpdate().executeTakeFirst()
 
 /** What is left out stays. After any change the endpoint is tried at once. */
 export async function updateWebhookEndpoint(
