@@ -60,11 +60,10 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
     act()
     composer.focus()
   }
-  let isAtEnd = true
+  const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < AT_END_PX
   let lastKey: string | undefined
   log.addEventListener('scroll', () => {
-    isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < AT_END_PX
-    if (isAtEnd) setAttribute(latest, 'hidden', true)
+    if (isAtEnd()) setAttribute(latest, 'hidden', true)
   })
 
   return {
@@ -95,11 +94,13 @@ export function createChat(app: App, outgoing: Outgoing, chat: { phone: string; 
       const waiting = state.outgoing.filter((entry) => entry.from === chat.phone && entry.to === chat.with)
       const rows = chatRows(messagesOf(state, chat.phone, chat.with).slice(-MAX_MESSAGES), waiting)
       setAttribute(empty, 'hidden', rows.length > 0 || state.chats?.phone !== chat.phone)
+      // Asked now: the event of a scroll comes later than the scroll, and a message may come between them.
+      const follows = isAtEnd()
       draw(rows)
       const last = rows.at(-1)
       const isNew = last !== undefined && last.key !== lastKey
       lastKey = last?.key
-      if (isAtEnd || (isNew && isOwn(last))) log.scrollTop = log.scrollHeight
+      if (follows || (isNew && isOwn(last))) log.scrollTop = log.scrollHeight
       else if (isNew) setAttribute(latest, 'hidden', false)
       markRead(phone)
     },
