@@ -16,6 +16,7 @@ import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
+import { CompanySecrets } from '#src/services/security/company-secrets.ts'
 import { loadMasterKey, readKeyFile } from '#src/services/security/master-key.ts'
 import { createOutgoingUrlGuard, type OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { startKeyRefresh } from '#src/services/security/start-key-refresh.ts'
@@ -191,7 +192,9 @@ async function buildSessionOwner(
     ...(config.emulator && { emulator: config.emulator }),
   })
   const outbox = starting.use(new Outbox({ database, pacing: config.pacing, log }))
-  const inbox = starting.use(new Inbox({ database, outbox, urlGuard, batching: config.batching, log }))
+  const secrets = new CompanySecrets({ database, keyRing })
+  const answerer = { urlGuard, secret: (companyId: string, name: string) => secrets.read(companyId, name) }
+  const inbox = starting.use(new Inbox({ database, outbox, answerer, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))
   const health = starting.use(
     new HealthMonitor({

@@ -118,7 +118,7 @@ const percent = (share: number) => `${(share * 100).toFixed(3)} %`
 /** Everybody who writes is answered, at once and with the same words. */
 async function everybodyAnswers(directory: DataDirectory): Promise<void> {
   await using store = await openStore(directory)
-  const settings = { batching: { quietMs: 0, maxMs: 0 }, responder: { kind: 'rules', fallback: ANSWER } }
+  const settings = { batching: { quietMs: 0, maxMs: 0 }, responders: [{ kind: 'rules' }], fallback: ANSWER }
   await store.database.worker
     .updateTable('company')
     .set({ settings: JSON.stringify(settings) })

@@ -23,7 +23,12 @@ export type CreateCompany = z.infer<typeof createCompany>
 /** A key of the settings that is sent replaces what stands there; null takes it back to the deployment's setting. */
 const settingsUpdate = z.strictObject({
   batching: companySettings.shape.batching.nullable(),
-  responder: companySettings.shape.responder.nullable(),
+  responders: companySettings.shape.responders.nullable(),
+  fallback: companySettings.shape.fallback.nullable(),
+  business: companySettings.shape.business.nullable(),
+  handoff: companySettings.shape.handoff.nullable(),
+  quietHours: companySettings.shape.quietHours.nullable(),
+  ignore: companySettings.shape.ignore.nullable(),
   optOut: companySettings.shape.optOut.nullable(),
   sessions: companySettings.shape.sessions.nullable(),
 })

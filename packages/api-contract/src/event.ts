@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { alertKind } from './alert.ts'
 import { cursor, id, moment, pageSize } from './common.ts'
+import { conversationReason, conversationState } from './conversation.ts'
 import { messageDirection, messageStatus } from './message.ts'
 import { sessionState } from './session.ts'
 import { sessionReason } from './session-reason.ts'
@@ -61,6 +62,28 @@ export const event = z
       state: z.enum(['answered', 'unanswered']),
       responder: z.string().nullable().describe('Who answered.'),
       code: errorCode.describe('Why nobody answered, or only the fallback did; null when all went well.'),
+    }),
+    eventOf('turn.held', 'A turn waits for the end of the quiet hours; it is the subject.', {
+      contactId: id,
+      heldUntil: moment,
+    }),
+    eventOf('conversation.state_changed', 'Somebody else answers in a conversation now; it is the subject.', {
+      contactId: id,
+      state: conversationState,
+      reason: conversationReason,
+      assignee: z.string().nullable(),
+      returnsAt: moment.nullable(),
+    }),
+    eventOf(
+      'conversation.updated',
+      'A conversation has another assignee, other labels or responders; it is the subject.',
+      {
+        contactId: id,
+      },
+    ),
+    eventOf('conversation.note_added', 'Somebody has noted something about a conversation; it is the subject.', {
+      contactId: id,
+      noteId: id,
     }),
     eventOf('alert.raised', 'A person should know of something; the alert is the subject.', { kind: alertKind }),
     eventOf('alert.cleared', 'It is over; the alert is the subject.', { kind: alertKind }),

@@ -87,6 +87,15 @@ export const sendMessage = z
         "The recipient: a phone number in international form (a leading + and separators are tolerated), or a contact's id.",
       ),
     content: outgoingContent,
+    agent: z
+      .string()
+      .trim()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe(
+        'The person who writes: a name or an id of your own. The conversation is theirs from then on, and no responder answers until it goes back to the bot.',
+      ),
     sendAt: moment
       .optional()
       .describe('Not before this moment, at most a year ahead. Other messages of the chat do not wait for it.'),

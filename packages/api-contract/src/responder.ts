@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { id, moment, phone } from './common.ts'
-import { MESSAGE_MODEL_VERSION, messageContent, outgoingContent } from './message.ts'
+import { labels } from './conversation.ts'
+import { MESSAGE_MODEL_VERSION, messageContent, textContent } from './message.ts'
 
 /** How many messages one answer may have. */
 export const MAX_ANSWER_MESSAGES = 10
@@ -37,14 +38,40 @@ export const responderRequest = z
   })
 export type ResponderRequest = z.infer<typeof responderRequest>
 
+/** A message of an answer. */
+export const answerMessage = z.discriminatedUnion('kind', [
+  textContent.extend({
+    typingMs: z
+      .int()
+      .min(0)
+      .max(20_000)
+      .optional()
+      .describe('The customer sees somebody typing for so long before it. The session’s setting decides unless told.'),
+  }),
+])
+export type AnswerMessage = z.infer<typeof answerMessage>
+
 /** What the company's system answers. `{}` or status 204 for no answer. */
 export const responderAnswer = z
   .strictObject({
     messages: z
-      .array(outgoingContent)
+      .array(answerMessage)
       .max(MAX_ANSWER_MESSAGES)
       .optional()
       .describe('Sent to the customer in this order.'),
+    pass: z
+      .boolean()
+      .optional()
+      .describe('Nothing to say to this: the next responder is asked. Without messages only.'),
+    handoff: z
+      .strictObject({ reason: z.string().max(500) })
+      .optional()
+      .describe('Hands the conversation over to a person, after the messages.'),
+    labels: labels.optional().describe('Put on the conversation, in addition to those that it has.'),
+  })
+  .refine(({ pass, messages }) => pass !== true || (messages ?? []).length === 0, {
+    path: ['pass'],
+    message: 'must not be true with messages',
   })
   .meta({
     id: 'ResponderAnswer',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { id, moment, pageSize } from './common.ts'
 import { EVENT_TYPES } from './event.ts'
 import { messageResource } from './message-resource.ts'
-import { companyUrl } from './settings.ts'
+import { companyUrl } from './responder-settings.ts'
 
 const MAX_HEADERS = 20
 /** How long former secrets may go on signing. */

@@ -181,6 +181,17 @@ export const ERRORS = {
     stage: 'answer',
     title: "The company's responder could not be reached. Check its URL and that it is up.",
   },
+  conversation_with_person: {
+    status: 409,
+    stage: 'answer',
+    title:
+      'A person answers in this conversation, or is waited for. Give it back to the bot to have it answered again.',
+  },
+  contact_ignored: {
+    status: 409,
+    stage: 'answer',
+    title: 'This contact is on the list `ignore` of the settings. Take it off to have it answered.',
+  },
   answer_too_late: {
     status: 504,
     stage: 'answer',

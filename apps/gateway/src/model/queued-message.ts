@@ -9,6 +9,8 @@ export interface QueuedMessage {
   /** All known addresses of the contact. Empty only if the contact has lost its addresses. */
   to: WhatsAppAddress
   content: OutgoingContent
+  /** For how long the customer sees somebody typing before it; null where the session's setting decides. */
+  typingMs: number | null
   /** How often it was sent without an acknowledgement. */
   attempts: number
   /** Not to be sent before this moment, which stands in its row. */

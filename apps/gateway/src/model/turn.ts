@@ -1,6 +1,6 @@
-import type { MessageContent } from '@frontdesk/api-contract'
+import type { ConversationState, MessageContent, ResponderSettings } from '@frontdesk/api-contract'
 
-/** One burst of a customer's messages on its way to one answer: all that a responder may know of it. */
+/** One burst of a customer's messages on its way to one answer: all that is known of it before it is answered. */
 export interface Turn {
   id: string
   company: { id: string; name: string }
@@ -8,9 +8,32 @@ export interface Turn {
   contact: { id: string; name: string | null; phone: string | null; lid: string | null }
   /** The contact wants no messages. */
   isOptedOut: boolean
+  /** Nothing was ever written to the contact before. */
+  isFirst: boolean
+  conversation: TurnConversation
+  /** What the company's answers of today, a day of UTC, have been and have cost so far. */
+  today: AnswerUsage
+  /** The end of the quiet hours that it has waited for. */
+  heldUntil: Date | null
   /** Oldest first. */
   messages: TurnMessage[]
   createdAt: Date
+}
+
+/** The conversation as it stands when its turn is looked at. */
+export interface TurnConversation {
+  id: string
+  state: ConversationState
+  /** Its own responders; null for the company's. */
+  responders: ResponderSettings[] | null
+  /** Answers of the bot since it was opened, and their cost in millionths of the price's currency. */
+  turns: number
+  costMicros: number
+}
+
+export interface AnswerUsage {
+  turns: number
+  costMicros: number
 }
 
 interface TurnMessage {
@@ -18,4 +41,11 @@ interface TurnMessage {
   content: MessageContent
   /** The sender's own time. */
   sentAt: Date
+}
+
+/** A message of the conversation before the turn. */
+export interface PastMessage {
+  from: 'customer' | 'bot' | 'person'
+  text: string
+  at: Date
 }

@@ -33,13 +33,14 @@ export async function readQueuedMessages(
     next_attempt_at: Date | null
     wait_reason: WaitReason | null
     send_at: Date | null
+    typing_ms: number | null
     expires_at: Date | null
     is_answer: boolean
     phone: string | null
     lid: string | null
   }>`
     select message.id, canonical.id as contact_id, whatsapp_id, content, attempts, next_attempt_at, wait_reason, send_at,
-      expires_at, origin = 'responder' as is_answer,
+      typing_ms, expires_at, origin = 'responder' as is_answer,
       ${newestAlias('phone', sql`canonical.id`)} as phone, ${newestAlias('lid', sql`canonical.id`)} as lid
     from message
     join contact on contact.id = message.contact_id
@@ -58,6 +59,7 @@ export async function readQueuedMessages(
     whatsappId: row.whatsapp_id,
     to: addressOf(row),
     content: row.content,
+    typingMs: row.typing_ms,
     attempts: row.attempts,
     nextAttemptAt: row.next_attempt_at,
     waitReason: row.wait_reason,

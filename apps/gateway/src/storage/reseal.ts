@@ -22,9 +22,12 @@ export interface ResealOptions {
  */
 export async function resealCompany(db: Kysely<Schema>, options: ResealOptions): Promise<number> {
   let found = 0
-  for (const owner of ['session', 'webhook_endpoint'] as const) {
+  for (const owner of ['company', 'session', 'webhook_endpoint'] as const) {
     const columns = SEALED_COLUMNS.filter(({ of }) => of === owner)
-    const owners = await db.selectFrom(owner).select('id').where('company_id', '=', options.companyId).execute()
+    const owners =
+      owner === 'company'
+        ? [{ id: options.companyId }]
+        : await db.selectFrom(owner).select('id').where('company_id', '=', options.companyId).execute()
     for (const [id, column] of owners.flatMap((each) => columns.map((of) => [each.id, of] as const))) {
       for (;;) {
         const batch = await resealBatch(db, column, id, options)

@@ -2,12 +2,16 @@ import type {
   AlertKind,
   BulkAction,
   BulkFailure,
+  ConversationReason,
+  ConversationState,
   DeliveryState,
   MessageContent,
   MessageDirection,
   MessageOrigin,
   MessageStatus,
+  ResponderSettings,
   SessionSettings,
+  TurnTrace,
   WaitReason,
   WebhookAttempt,
   WebhookOrdering,
@@ -34,6 +38,11 @@ export interface Schema {
   contact: ContactTable
   contact_alias: ContactAliasTable
   turn: TurnTable
+  turn_trace: TurnTraceTable
+  conversation: ConversationTable
+  conversation_note: ConversationNoteTable
+  answer_usage: AnswerUsageTable
+  company_secret: CompanySecretTable
   message: MessageTable
   journal: JournalTable
   sent_plaintext: SentPlaintextTable
@@ -245,6 +254,61 @@ interface TurnTable {
   error_code: string | null
   created_at: MomentOfCreation
   closed_at: Moment | null
+  conversation_id: string | null
+  held_until: Moment | null
+}
+
+interface TurnTraceTable {
+  turn_id: string
+  company_id: string
+  trace: Json<TurnTrace>
+  created_at: MomentOfCreation
+}
+
+interface ConversationTable {
+  id: string
+  company_id: string
+  session_id: string
+  contact_id: string
+  state: Generated<ConversationState>
+  reason: Generated<ConversationReason>
+  detail: string | null
+  state_since: MomentOfCreation
+  returns_at: Moment | null
+  assignee: string | null
+  labels: Generated<string[]>
+  responders: ColumnType<ResponderSettings[] | null, string | null | undefined, string | null>
+  turns: Generated<number>
+  cost_micros: Generated<number>
+  created_at: MomentOfCreation
+}
+
+interface ConversationNoteTable {
+  id: string
+  company_id: string
+  conversation_id: string
+  author: string | null
+  text: string
+  created_at: MomentOfCreation
+}
+
+interface AnswerUsageTable {
+  company_id: string
+  /** Of UTC. */
+  day: string
+  turns: Generated<number>
+  input_tokens: Generated<number>
+  output_tokens: Generated<number>
+  cost_micros: Generated<number>
+}
+
+interface CompanySecretTable {
+  company_id: string
+  name: string
+  /** Sealed. */
+  value: Uint8Array
+  hint: string
+  updated_at: MomentOfCreation
 }
 
 interface MessageTable {
@@ -268,6 +332,7 @@ interface MessageTable {
   next_attempt_at: Moment | null
   wait_reason: WaitReason | null
   send_at: Moment | null
+  typing_ms: number | null
   expires_at: Moment | null
   error_code: string | null
   created_at: MomentOfCreation

@@ -14,6 +14,17 @@ create table alert (
   constraint alert_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
 
+create table answer_usage (
+  company_id uuid not null,
+  day date not null,
+  turns integer not null default 0,
+  input_tokens bigint not null default 0,
+  output_tokens bigint not null default 0,
+  cost_micros bigint not null default 0,
+  constraint answer_usage_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint answer_usage_pkey PRIMARY KEY (company_id, day)
+) with (fillfactor=80);
+
 create table api_key (
   id uuid not null,
   company_id uuid,
@@ -80,6 +91,16 @@ create table company_backup (
   constraint company_backup_pkey PRIMARY KEY (company_id)
 );
 
+create table company_secret (
+  company_id uuid not null,
+  name text not null,
+  value bytea not null,
+  hint text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint company_secret_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint company_secret_pkey PRIMARY KEY (company_id, name)
+);
+
 create table contact (
   id uuid not null,
   company_id uuid not null,
@@ -102,6 +123,42 @@ create table contact_alias (
   constraint contact_alias_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id) ON DELETE CASCADE,
   constraint contact_alias_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'lid'::text]))),
   constraint contact_alias_pkey PRIMARY KEY (company_id, kind, value)
+);
+
+create table conversation (
+  id uuid not null,
+  company_id uuid not null,
+  session_id uuid not null,
+  contact_id uuid not null,
+  state text not null default 'bot'::text,
+  reason text not null default 'customer_wrote'::text,
+  detail text,
+  state_since timestamp with time zone not null default now(),
+  returns_at timestamp with time zone,
+  assignee text,
+  labels text[] not null default '{}'::text[],
+  responders jsonb,
+  turns integer not null default 0,
+  cost_micros bigint not null default 0,
+  created_at timestamp with time zone not null default now(),
+  constraint conversation_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint conversation_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
+  constraint conversation_pkey PRIMARY KEY (id),
+  constraint conversation_session_id_contact_id_key UNIQUE (session_id, contact_id),
+  constraint conversation_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
+  constraint conversation_state_check CHECK ((state = ANY (ARRAY['bot'::text, 'waiting'::text, 'human'::text, 'closed'::text])))
+) with (fillfactor=80);
+
+create table conversation_note (
+  id uuid not null,
+  company_id uuid not null,
+  conversation_id uuid not null,
+  author text,
+  text text not null,
+  created_at timestamp with time zone not null default now(),
+  constraint conversation_note_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint conversation_note_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversation(id) ON DELETE CASCADE,
+  constraint conversation_note_pkey PRIMARY KEY (id)
 );
 
 create table event (
@@ -180,6 +237,7 @@ create table message (
   send_at timestamp with time zone,
   expires_at timestamp with time zone,
   wait_reason text,
+  typing_ms integer,
   constraint message_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint message_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
   constraint message_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
@@ -354,11 +412,24 @@ create table turn (
   error_code text,
   created_at timestamp with time zone not null default now(),
   closed_at timestamp with time zone,
+  conversation_id uuid,
+  held_until timestamp with time zone,
   constraint turn_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint turn_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
+  constraint turn_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversation(id) ON DELETE SET NULL,
   constraint turn_pkey PRIMARY KEY (id),
   constraint turn_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE,
   constraint turn_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'unanswered'::text])))
+);
+
+create table turn_trace (
+  turn_id uuid not null,
+  company_id uuid not null,
+  trace jsonb not null,
+  created_at timestamp with time zone not null default now(),
+  constraint turn_trace_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint turn_trace_pkey PRIMARY KEY (turn_id),
+  constraint turn_trace_turn_id_fkey FOREIGN KEY (turn_id) REFERENCES turn(id) ON DELETE CASCADE
 );
 
 create table webhook_delivery (
@@ -399,6 +470,7 @@ create table webhook_endpoint (
 );
 
 
+alter table company_secret alter column value set storage external;
 alter table retired_signal_key alter column value set storage external;
 alter table sent_plaintext alter column plaintext set storage external;
 alter table signal_key alter column value set storage external;
@@ -414,6 +486,12 @@ CREATE INDEX bulk_operation_open ON public.bulk_operation USING btree (stepped_a
 CREATE INDEX contact_alias_contact ON public.contact_alias USING btree (contact_id);
 CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
 CREATE INDEX contact_merged ON public.contact USING btree (merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX conversation_company ON public.conversation USING btree (company_id, id);
+CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id);
+CREATE INDEX conversation_note_company ON public.conversation_note USING btree (company_id);
+CREATE INDEX conversation_note_conversation ON public.conversation_note USING btree (conversation_id, id);
+CREATE INDEX conversation_return ON public.conversation USING btree (returns_at) WHERE (returns_at IS NOT NULL);
+CREATE INDEX conversation_with_people ON public.conversation USING btree (company_id, state, id) WHERE (state = ANY (ARRAY['waiting'::text, 'human'::text]));
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
 CREATE INDEX journal_age ON public.journal USING brin (created_at);
@@ -440,9 +518,13 @@ CREATE INDEX session_lease_node ON public.session_lease USING btree (node_id, no
 CREATE UNIQUE INDEX session_name ON public.session USING btree (company_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX session_pace_company ON public.session_pace USING btree (company_id);
 CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((linked_at IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX turn_company ON public.turn USING btree (company_id, id);
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
+CREATE INDEX turn_conversation ON public.turn USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
+CREATE INDEX turn_trace_age ON public.turn_trace USING brin (created_at);
+CREATE INDEX turn_trace_company ON public.turn_trace USING btree (company_id);
 CREATE INDEX webhook_delivery_age ON public.webhook_delivery USING brin (created_at);
 CREATE INDEX webhook_delivery_company ON public.webhook_delivery USING btree (company_id, id);
 CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (endpoint_id, next_attempt_at, id) WHERE (state = 'waiting'::text);
@@ -577,13 +659,17 @@ create role frontdesk_api nologin nosuperuser nobypassrls;
 create role frontdesk_worker nologin nosuperuser nobypassrls;
 
 alter table alert enable row level security;
+alter table answer_usage enable row level security;
 alter table api_key enable row level security;
 alter table audit_entry enable row level security;
 alter table bulk_operation enable row level security;
 alter table company enable row level security;
 alter table company_backup enable row level security;
+alter table company_secret enable row level security;
 alter table contact enable row level security;
 alter table contact_alias enable row level security;
+alter table conversation enable row level security;
+alter table conversation_note enable row level security;
 alter table event enable row level security;
 alter table event_default enable row level security;
 alter table journal enable row level security;
@@ -603,11 +689,14 @@ alter table session_pace enable row level security;
 alter table session_uptime enable row level security;
 alter table signal_key enable row level security;
 alter table turn enable row level security;
+alter table turn_trace enable row level security;
 alter table webhook_delivery enable row level security;
 alter table webhook_endpoint enable row level security;
 
 create policy company on alert for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on alert for all to frontdesk_worker using (true) with check (true);
+create policy company on answer_usage for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on answer_usage for all to frontdesk_worker using (true) with check (true);
 create policy company on api_key for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on api_key for all to frontdesk_worker using (true) with check (true);
 create policy company on audit_entry for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -617,10 +706,16 @@ create policy worker on bulk_operation for all to frontdesk_worker using (true) 
 create policy company on company for all to frontdesk_api using ((id = current_company())) with check ((id = current_company()));
 create policy worker on company for all to frontdesk_worker using (true) with check (true);
 create policy worker on company_backup for all to frontdesk_worker using (true) with check (true);
+create policy company on company_secret for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on company_secret for all to frontdesk_worker using (true) with check (true);
 create policy company on contact for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on contact for all to frontdesk_worker using (true) with check (true);
 create policy company on contact_alias for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on contact_alias for all to frontdesk_worker using (true) with check (true);
+create policy company on conversation for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on conversation for all to frontdesk_worker using (true) with check (true);
+create policy company on conversation_note for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on conversation_note for all to frontdesk_worker using (true) with check (true);
 create policy company on event for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on event for all to frontdesk_worker using (true) with check (true);
 create policy worker on journal for all to frontdesk_worker using (true) with check (true);
@@ -646,6 +741,8 @@ create policy worker on session_uptime for all to frontdesk_worker using (true) 
 create policy worker on signal_key for all to frontdesk_worker using (true) with check (true);
 create policy company on turn for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on turn for all to frontdesk_worker using (true) with check (true);
+create policy company on turn_trace for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
+create policy worker on turn_trace for all to frontdesk_worker using (true) with check (true);
 create policy company on webhook_delivery for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
 create policy worker on webhook_delivery for all to frontdesk_worker using (true) with check (true);
 create policy company on webhook_endpoint for all to frontdesk_api using ((company_id = current_company())) with check ((company_id = current_company()));
@@ -653,6 +750,8 @@ create policy worker on webhook_endpoint for all to frontdesk_worker using (true
 
 grant select on alert to frontdesk_api;
 grant delete, insert, select, update on alert to frontdesk_worker;
+grant select on answer_usage to frontdesk_api;
+grant delete, insert, select, update on answer_usage to frontdesk_worker;
 grant insert, select, update on api_key to frontdesk_api;
 grant delete, insert, select, update on api_key to frontdesk_worker;
 grant insert, select on audit_entry to frontdesk_api;
@@ -661,10 +760,16 @@ grant insert, select on bulk_operation to frontdesk_api;
 grant delete, insert, select, update on bulk_operation to frontdesk_worker;
 grant delete, insert, select, update on company to frontdesk_worker;
 grant delete, insert, select, update on company_backup to frontdesk_worker;
+grant delete on company_secret to frontdesk_api;
+grant delete, insert, select, update on company_secret to frontdesk_worker;
 grant insert, select, update on contact to frontdesk_api;
 grant delete, insert, select, update on contact to frontdesk_worker;
 grant insert, select, update on contact_alias to frontdesk_api;
 grant delete, insert, select, update on contact_alias to frontdesk_worker;
+grant select on conversation to frontdesk_api;
+grant delete, insert, select, update on conversation to frontdesk_worker;
+grant insert, select on conversation_note to frontdesk_api;
+grant delete, insert, select, update on conversation_note to frontdesk_worker;
 grant insert, select on event to frontdesk_api;
 grant insert, select on event to frontdesk_worker;
 grant delete, insert, select, update on journal to frontdesk_worker;
@@ -690,6 +795,8 @@ grant delete, insert, select, update on session_uptime to frontdesk_worker;
 grant delete, insert, select, update on signal_key to frontdesk_worker;
 grant select on turn to frontdesk_api;
 grant delete, insert, select, update on turn to frontdesk_worker;
+grant select on turn_trace to frontdesk_api;
+grant delete, insert, select, update on turn_trace to frontdesk_worker;
 grant select, update on webhook_delivery to frontdesk_api;
 grant delete, insert, select, update on webhook_delivery to frontdesk_worker;
 grant delete, insert, select, update on webhook_endpoint to frontdesk_api;
@@ -697,6 +804,8 @@ grant delete, insert, select, update on webhook_endpoint to frontdesk_worker;
 
 grant select (id, name, settings, created_at) on company to frontdesk_api;
 grant update (name, settings) on company to frontdesk_api;
+grant select (company_id, name, hint, updated_at) on company_secret to frontdesk_api;
+grant update (assignee, labels, responders) on conversation to frontdesk_api;
 
 grant execute on function create_event_partitions(date,date) to frontdesk_worker;
 grant execute on function current_company() to public;

@@ -10,8 +10,8 @@ export interface SealedColumn {
   table: string
   column: string
   /** Whose values they are: things of a company, and the column that holds the thing's id. */
-  of: 'session' | 'webhook_endpoint'
-  owner: 'id' | 'session_id'
+  of: 'company' | 'session' | 'webhook_endpoint'
+  owner: 'id' | 'session_id' | 'company_id'
   /** The columns that the context is made of, besides the owner. */
   parts: readonly string[]
   contextOf: (ownerId: string, parts: Readonly<Record<string, unknown>>) => string
@@ -20,6 +20,8 @@ export interface SealedColumn {
 export const linkingCodeContext = (sessionId: string): string => `session/${sessionId}/linking-code`
 
 export const webhookSecretsContext = (endpointId: string): string => `webhook-endpoint/${endpointId}/secrets`
+
+export const companySecretContext = (companyId: string, name: string): string => `company/${companyId}/secret/${name}`
 
 export const proxyContext = (sessionId: string): string => `session/${sessionId}/proxy`
 
@@ -64,6 +66,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     owner: 'id',
     parts: [],
     contextOf: webhookSecretsContext,
+  },
+  {
+    table: 'company_secret',
+    column: 'value',
+    of: 'company',
+    owner: 'company_id',
+    parts: ['name'],
+    contextOf: (companyId, { name }) => companySecretContext(companyId, String(name)),
   },
 ]
 

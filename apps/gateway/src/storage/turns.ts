@@ -1,7 +1,16 @@
-import type { MessageContent, OutgoingContent } from '@frontdesk/api-contract'
+import type {
+  ConversationReason,
+  ConversationState,
+  MessageContent,
+  MessageOrigin,
+  OutgoingContent,
+  ResponderSettings,
+  TurnTrace,
+} from '@frontdesk/api-contract'
 import { type Kysely, sql } from 'kysely'
 import type { ErrorCode } from '#src/model/errors.ts'
-import type { Turn } from '#src/model/turn.ts'
+import { newId } from '#src/model/ids.ts'
+import type { PastMessage, Turn } from '#src/model/turn.ts'
 import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
 
@@ -32,13 +41,32 @@ export type TurnOpened =
   | { kind: 'nothing_waits' }
   | { kind: 'merged'; contactId: string }
 
+/** A message of an answer, on its way into the outbox. */
+interface QueuedAnswer {
+  id: string
+  whatsappId: string
+  content: OutgoingContent
+  typingMs: number | null
+  expiresAt: Date | null
+}
+
 export interface TurnClosing {
   turnId: string
   /** Who answered or left it; null if nobody was asked. */
   responder: string | null
   errorCode?: ErrorCode
   /** The answer, in the order of sending. */
-  messages: readonly { id: string; whatsappId: string; content: OutgoingContent; expiresAt: Date | null }[]
+  messages: readonly QueuedAnswer[]
+  /** The conversation is handed over to a person, who is waited for until then. */
+  handoff?: { reason: ConversationReason; detail?: string; returnsAt: Date }
+  labels?: readonly string[]
+  usage?: { inputTokens: number; outputTokens: number; costMicros: number }
+  trace?: TurnTrace
+}
+
+/** What closing a turn came to. `sends`: its answer is in the outbox. */
+export interface TurnClosed {
+  sends: boolean
 }
 
 /** Takes the chat's waiting messages into a new turn: the turn, its messages and the event, or nothing. */
@@ -55,15 +83,32 @@ export async function openTurn(companyId: string, db: Kysely<Schema>, opening: T
       order by id limit ${limit + 1} for update
     ), batch as materialized (
       select id from waiting order by id limit ${limit}
+    ), begun as (
+      insert into conversation (id, company_id, session_id, contact_id)
+      select ${newId()}, ${companyId}, ${sessionId}, ${contactId} where exists (select from batch)
+      on conflict (session_id, contact_id) do update set
+        state = 'bot', reason = case conversation.state when 'closed' then 'customer_wrote' else 'timed_out' end,
+        detail = null, state_since = now(), returns_at = null, assignee = null, turns = 0, cost_micros = 0
+        where conversation.state = 'closed' or conversation.returns_at <= now()
+      returning id, reason
     ), opened as (
-      insert into turn (id, company_id, session_id, contact_id)
-      select ${turnId}, ${companyId}, ${sessionId}, ${contactId} where exists (select from batch)
+      insert into turn (id, company_id, session_id, contact_id, conversation_id)
+      select ${turnId}, ${companyId}, ${sessionId}, ${contactId}, coalesce(
+        (select id from begun),
+        (select id from conversation where session_id = ${sessionId} and contact_id = ${contactId}))
+      where exists (select from batch)
     ), taken as (
       update message set turn_id = ${turnId} from batch where message.id = batch.id
     ), announced as (
       insert into event (company_id, type, session_id, subject_id, data)
-      select ${companyId}, 'turn.opened', ${sessionId}, ${turnId}, jsonb_build_object('contactId', ${contactId}::uuid)
-      where exists (select from batch)
+      select ${companyId}, type, ${sessionId}, subject_id, data from (
+        select 0 as place, 'conversation.state_changed' as type, id as subject_id, jsonb_build_object(
+          'contactId', ${contactId}::uuid, 'state', 'bot', 'reason', reason, 'assignee', null, 'returnsAt', null) as data
+        from begun
+        union all
+        select 1, 'turn.opened', ${turnId}, jsonb_build_object('contactId', ${contactId}::uuid)
+        where exists (select from batch)
+      ) as happened order by place
     )
     select contact_id, (select count(*)::int from waiting) as waiting from chat`.execute(db)
   const [row] = rows
@@ -86,6 +131,15 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     contact_phone: string | null
     contact_lid: string | null
     is_opted_out: boolean
+    is_first: boolean
+    held_until: Date | null
+    conversation_id: string
+    conversation_state: ConversationState
+    conversation_responders: ResponderSettings[] | null
+    conversation_turns: number
+    conversation_cost_micros: number
+    turns_today: number
+    cost_micros_today: number
     message_id: string
     content: MessageContent
     sent_at: Date
@@ -94,12 +148,23 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       session.id as session_id, session.name as session_name, session.phone as session_phone,
       contact.id as contact_id, contact.name as contact_name,
       ${newestAlias('phone', sql`contact.id`)} as contact_phone, ${newestAlias('lid', sql`contact.id`)} as contact_lid,
-      contact.opted_out_at is not null as is_opted_out, message.id as message_id, message.content, coalesce(message.sent_at, message.created_at) as sent_at
+      contact.opted_out_at is not null as is_opted_out, turn.held_until,
+      not exists (
+        select from message answer where answer.company_id = ${companyId} and answer.contact_id = contact.id
+          and answer.direction = 'outbound') as is_first,
+      conversation.id as conversation_id, conversation.state as conversation_state,
+      conversation.responders as conversation_responders, conversation.turns as conversation_turns,
+      conversation.cost_micros as conversation_cost_micros,
+      coalesce(today.turns, 0) as turns_today, coalesce(today.cost_micros, 0) as cost_micros_today,
+      message.id as message_id, message.content, coalesce(message.sent_at, message.created_at) as sent_at
     from turn
     join company on company.id = turn.company_id
     join session on session.id = turn.session_id
     join contact former on former.id = turn.contact_id
     join contact on contact.id = coalesce(former.merged_into, former.id)
+    join conversation on conversation.id = turn.conversation_id
+    left join answer_usage today
+      on today.company_id = turn.company_id and today.day = (now() at time zone 'UTC')::date
     join message on message.turn_id = turn.id and message.direction = 'inbound'
     where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
     order by message.id`.execute(db)
@@ -116,51 +181,187 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       lid: first.contact_lid,
     },
     isOptedOut: first.is_opted_out,
+    isFirst: first.is_first,
+    conversation: {
+      id: first.conversation_id,
+      state: first.conversation_state,
+      responders: first.conversation_responders,
+      turns: first.conversation_turns,
+      costMicros: first.conversation_cost_micros,
+    },
+    today: { turns: first.turns_today, costMicros: first.cost_micros_today },
+    heldUntil: first.held_until,
     messages: rows.map(({ message_id, content, sent_at }) => ({ id: message_id, content, sentAt: sent_at })),
     createdAt: first.created_at,
   }
 }
 
 /**
- * Ends a turn and puts its answer into the outbox, both or neither. False if nothing of it is new to be sent: the turn was
- * not open, since an earlier try has done it, or the contact has opted out meanwhile, and the answer fails.
+ * Ends a turn and puts its answer into the outbox, both or neither. `undefined` if the turn was not open: an earlier try has
+ * done it. Nothing is sent when the contact has opted out meanwhile, or a person has taken the conversation over.
  */
-export async function closeTurn(companyId: string, db: Kysely<Schema>, closing: TurnClosing): Promise<boolean> {
-  const { turnId, responder, errorCode = null, messages } = closing
-  const state = messages.length > 0 ? 'answered' : 'unanswered'
-  const { rows } = await sql<{ isOptedOut: boolean }>`
-    with closed as (
-      update turn set state = ${state}, responder = ${responder}, error_code = ${errorCode}, closed_at = now()
-      where id = ${turnId} and company_id = ${companyId} and state = 'open'
-      returning id, session_id, contact_id,
-        (select opted_out_at is not null from contact where contact.id = turn.contact_id) as is_opted_out
+export async function closeTurn(
+  companyId: string,
+  db: Kysely<Schema>,
+  closing: TurnClosing,
+): Promise<TurnClosed | undefined> {
+  const { turnId, responder, errorCode = null, messages, handoff, labels = [], usage, trace } = closing
+  const { inputTokens = 0, outputTokens = 0, costMicros = 0 } = usage ?? {}
+  const isAnswered = messages.length > 0
+  const { rows } = await sql<TurnClosed>`
+    with target as materialized (
+      select turn.id, turn.session_id, turn.contact_id, conversation.id as conversation_id,
+        contact.opted_out_at is not null as is_opted_out,
+        ${isAnswered} and conversation.state in ('waiting', 'human') as is_taken_over,
+        ${handoff !== undefined} and conversation.state = 'bot' as hands_over
+      from turn
+      join contact on contact.id = turn.contact_id
+      left join conversation on conversation.id = turn.conversation_id
+      where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
+      for update of turn
+    ), closed as (
+      update turn set responder = ${responder}, closed_at = now(), held_until = null,
+        state = case when ${isAnswered} and target.is_taken_over is not true then 'answered' else 'unanswered' end,
+        error_code = case when target.is_taken_over then 'conversation_with_person' else ${errorCode}::text end
+      from target where turn.id = target.id
+      returning turn.id, turn.session_id, turn.contact_id, turn.state, turn.error_code,
+        target.conversation_id, target.is_opted_out, target.hands_over
     ), queued as (
       insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
-        expires_at, error_code)
+        typing_ms, expires_at, error_code)
       select answer.id, ${companyId}, closed.session_id, closed.contact_id,
         'outbound', 'responder', answer.whatsapp_id, case when is_opted_out then 'failed' else 'queued' end,
-        answer.content, closed.id, answer.expires_at, case when is_opted_out then 'contact_opted_out' end
-      from closed, unnest(
-        ${messages.map(({ id }) => id)}::uuid[], ${messages.map(({ whatsappId }) => whatsappId)}::text[],
-        ${messages.map(({ content }) => JSON.stringify(content))}::jsonb[],
-        ${messages.map(({ expiresAt }) => expiresAt)}::timestamptz[]) as answer (id, whatsapp_id, content, expires_at)
+        answer.content, closed.id, answer.typing_ms, answer.expires_at,
+        case when is_opted_out then 'contact_opted_out' end
+      from closed, ${rowsOf(messages)}
+      where closed.state = 'answered'
       returning id, session_id, contact_id, status, error_code
+    ), conversed as (
+      update conversation set
+        turns = turns + case when closed.state = 'answered' then 1 else 0 end, cost_micros = cost_micros + ${costMicros},
+        labels = case when cardinality(${[...labels]}::text[]) = 0 then labels else array(
+          select label from unnest(labels || ${[...labels]}::text[]) with ordinality as each (label, place)
+          group by label order by min(place) limit 20) end,
+        state = case when hands_over then 'waiting' else conversation.state end,
+        reason = case when hands_over then ${handoff?.reason ?? null} else reason end,
+        detail = case when hands_over then ${handoff?.detail ?? null} else detail end,
+        state_since = case when hands_over then now() else state_since end,
+        returns_at = case when hands_over then ${handoff?.returnsAt ?? null}::timestamptz else returns_at end,
+        assignee = case when hands_over then null else assignee end
+      from closed where conversation.id = closed.conversation_id
+    ), used as (
+      insert into answer_usage as today (company_id, day, turns, input_tokens, output_tokens, cost_micros)
+      select ${companyId}, (now() at time zone 'UTC')::date, 1, ${inputTokens}, ${outputTokens}, ${costMicros}
+      from closed where closed.state = 'answered' or ${usage !== undefined}
+      on conflict (company_id, day) do update set turns = today.turns + 1,
+        input_tokens = today.input_tokens + excluded.input_tokens,
+        output_tokens = today.output_tokens + excluded.output_tokens,
+        cost_micros = today.cost_micros + excluded.cost_micros
+    ), traced as (
+      insert into turn_trace (turn_id, company_id, trace)
+      select id, ${companyId}, ${JSON.stringify(trace ?? null)}::jsonb from closed where ${trace !== undefined}
     ), announced as (
       insert into event (company_id, type, session_id, subject_id, data)
       select ${companyId}, type, session_id, subject_id, data from (
         select 0 as place, 'turn.closed' as type, session_id, id as subject_id, jsonb_build_object(
-          'contactId', contact_id, 'state', ${state}::text, 'responder', ${responder}::text, 'code', ${errorCode}::text) as data
+          'contactId', contact_id, 'state', state, 'responder', ${responder}::text, 'code', error_code) as data
         from closed
         union all
         select 1, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id) from queued
         union all
         select 2, 'message.status_changed', session_id, id, jsonb_build_object('status', status, 'code', error_code)
         from queued where status = 'failed'
+        union all
+        select 3, 'conversation.state_changed', session_id, conversation_id, jsonb_build_object(
+          'contactId', contact_id, 'state', 'waiting', 'reason', ${handoff?.reason ?? null}::text, 'assignee', null,
+          'returnsAt', ${handoff?.returnsAt.toISOString() ?? null}::text)
+        from closed where hands_over
       ) as happened order by place, subject_id
     )
-    select is_opted_out as "isOptedOut" from closed`.execute(db)
-  return rows[0]?.isOptedOut === false
+    select state = 'answered' and not is_opted_out as sends from closed`.execute(db)
+  return rows[0]
 }
+
+/**
+ * Keeps a turn open until the quiet hours end, and puts what is said meanwhile into the outbox. False if it was not open.
+ */
+export async function holdTurn(
+  companyId: string,
+  db: Kysely<Schema>,
+  { turnId, until, messages }: { turnId: string; until: Date; messages: readonly QueuedAnswer[] },
+): Promise<boolean> {
+  const { rows } = await sql`
+    with held as (
+      update turn set held_until = ${until}
+      where id = ${turnId} and company_id = ${companyId} and state = 'open'
+      returning id, session_id, contact_id
+    ), queued as (
+      insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
+        typing_ms, expires_at)
+      select answer.id, ${companyId}, session_id, contact_id, 'outbound', 'responder', answer.whatsapp_id, 'queued',
+        answer.content, held.id, answer.typing_ms, answer.expires_at
+      from held, ${rowsOf(messages)}
+      returning id, session_id, contact_id
+    ), announced as (
+      insert into event (company_id, type, session_id, subject_id, data)
+      select ${companyId}, type, session_id, subject_id, data from (
+        select 0 as place, 'turn.held' as type, session_id, id as subject_id, jsonb_build_object(
+          'contactId', contact_id, 'heldUntil', ${until.toISOString()}::text) as data
+        from held
+        union all
+        select 1, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id) from queued
+      ) as happened order by place, subject_id
+    )
+    select from held`.execute(db)
+  return rows.length > 0
+}
+
+/** Takes into an open turn what has been written since it was opened: at most so many messages, the oldest. */
+export async function joinTurn(
+  companyId: string,
+  db: Kysely<Schema>,
+  { turnId, sessionId, contactIds, limit }: Omit<TurnOpening, 'contactId'>,
+): Promise<void> {
+  await sql`
+    with waiting as materialized (
+      select id from message
+      where session_id = ${sessionId} and contact_id = any (${[...contactIds]}::uuid[]) and company_id = ${companyId}
+        and direction = 'inbound' and turn_id is null and is_answerable
+      order by id limit ${limit} for update
+    )
+    update message set turn_id = ${turnId} from waiting where message.id = waiting.id`.execute(db)
+}
+
+/** What was written in the turn's chat before the turn, oldest first: the newest so many messages that have a text. */
+export async function listPastMessages(
+  companyId: string,
+  db: Kysely<Schema>,
+  { session, contact, messages }: Turn,
+  limit: number,
+): Promise<PastMessage[]> {
+  const { rows } = await sql<{ origin: MessageOrigin; text: string; at: Date }>`
+    select origin, content->>'text' as text, created_at as at from message
+    where company_id = ${companyId} and contact_id = ${contact.id} and session_id = ${session.id}
+      and id <> all (${messages.map(({ id }) => id)}::uuid[]) and id < ${messages.at(-1)?.id ?? null}::uuid
+      and content->>'kind' = 'text' and status <> 'failed'
+    order by id desc limit ${limit}`.execute(db)
+  return rows.map(({ origin, text, at }) => ({ from: AUTHORS[origin], text, at })).reverse()
+}
+
+const AUTHORS: Readonly<Record<MessageOrigin, PastMessage['from']>> = {
+  customer: 'customer',
+  responder: 'bot',
+  api: 'person',
+  phone: 'person',
+}
+
+/** The messages of an answer as rows that `answer` names. */
+const rowsOf = (messages: readonly QueuedAnswer[]) => sql`unnest(
+  ${messages.map(({ id }) => id)}::uuid[], ${messages.map(({ whatsappId }) => whatsappId)}::text[],
+  ${messages.map(({ content }) => JSON.stringify(content))}::jsonb[],
+  ${messages.map(({ typingMs }) => typingMs)}::integer[],
+  ${messages.map(({ expiresAt }) => expiresAt)}::timestamptz[])
+  as answer (id, whatsapp_id, content, typing_ms, expires_at)`
 
 /** Turns that were opened and not closed, oldest first: the work of an owner that is gone. */
 export async function listOpenTurns(

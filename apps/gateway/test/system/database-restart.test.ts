@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Session } from '@frontdesk/api-contract'
+import type { CompanySettings, Session } from '@frontdesk/api-contract'
 import { expect, test } from 'vitest'
 import { until } from '../support/until.ts'
 import { FrontDesk, SALON_PHONE } from './support/front-desk.ts'
@@ -8,7 +8,11 @@ import { FrontDesk, SALON_PHONE } from './support/front-desk.ts'
 const CUSTOMER = '491720000001'
 
 test('kill -9 of the database under two session hosts in a burst: nothing is lost, and a command still reaches the owner', async () => {
-  const answersAll = { responder: { kind: 'rules', fallback: 'Thank you!' }, batching: { quietMs: 0 } } as const
+  const answersAll: CompanySettings = {
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
+    batching: { quietMs: 0 },
+  }
   await using desk = await FrontDesk.open(answersAll, ['--session-hosts', '2'])
   const { emulator } = desk
   await emulator.prepareBurst({ to: [SALON_PHONE], customers: 5, each: 100 })
@@ -29,7 +33,7 @@ test('kill -9 of the database under two session hosts in a burst: nothing is los
   await until(async () => (await emulator.counters()).logins > logins, { what: 'the session has logged in anew' })
   await desk.online()
   // So it does of the company's settings.
-  await desk.call('PATCH', '/v1/company', { settings: { responder: { kind: 'rules', fallback: 'We are back.' } } })
+  await desk.call('PATCH', '/v1/company', { settings: { responders: [{ kind: 'rules' }], fallback: 'We are back.' } })
   await emulator.sendText({ from: CUSTOMER, to: SALON_PHONE, text: 'Are you there?' })
   await until(async () => (await desk.displayed(CUSTOMER)).includes('We are back.'), { timeoutMs: 30_000 })
   expect(await emulator.counters()).toMatchObject({ decryptFailures: 0, framesAfterReplacement: 0 })

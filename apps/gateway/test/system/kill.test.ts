@@ -12,7 +12,8 @@ const sometimeWithin = (spanMs: number) => delay(spanMs * (0.1 + 0.8 * Math.rand
 test('kill -9 in a burst of 500 inbound messages: each is in the inbox once, each answer displayed once', async () => {
   await using desk = await FrontDesk.open({
     batching: { quietMs: 300, maxMs: 2000 },
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
   })
   const { emulator } = desk
   await emulator.prepareBurst({ to: [SALON_PHONE], customers: CUSTOMERS, each: 500 })
@@ -37,7 +38,7 @@ test('kill -9 in a burst of 500 inbound messages: each is in the inbox once, eac
 })
 
 test('kill -9 in a burst of 200 outbound messages: each is displayed once, in the order of its chat', async () => {
-  await using desk = await FrontDesk.open({ responder: { kind: 'none' } })
+  await using desk = await FrontDesk.open({ responders: [{ kind: 'none' }] })
   const customers = Array.from({ length: CUSTOMERS }, (_, index) => `4917200000${String(index).padStart(2, '0')}`)
   const expected = customers.map((_, customer) => Array.from({ length: 20 }, (_, index) => `${customer}/${index}`))
 

@@ -7,7 +7,8 @@ let desk: FrontDesk
 beforeAll(async () => {
   desk = await FrontDesk.open({
     batching: { quietMs: 300, maxMs: 2000 },
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
   })
 })
 afterAll(() => desk[Symbol.asyncDispose]())

@@ -1,4 +1,12 @@
-import { companySettings, type OptOutSettings, type ResponderSettings } from '@frontdesk/api-contract'
+import {
+  type BusinessSettings,
+  type CompanySettings,
+  companySettings,
+  type HandoffSettings,
+  type OptOutSettings,
+  type QuietHoursSettings,
+  type ResponderSettings,
+} from '@frontdesk/api-contract'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import type { Database } from '#src/storage/database.ts'
@@ -14,8 +22,19 @@ export interface EffectiveSettings {
   batching: BatchingSettings
   optOut: OptOutSettings
   /** The same object until it changes. */
-  responder: ResponderSettings
+  responders: readonly ResponderSettings[]
+  fallback: string | undefined
+  business: BusinessSettings
+  /** Whether the company is open then; undefined where it has set no hours. */
+  isOpen: (at: Date) => boolean | undefined
+  handoff: HandoffSettings & { waitingMs: number; pauseMs: number }
+  quietHours: QuietHoursSettings | undefined
+  ignore: ReadonlySet<string>
 }
+
+const NOBODY: readonly ResponderSettings[] = [{ kind: 'none' }]
+/** Somebody who was promised a person waits for one so long, and a person who has written is thought to be there so long. */
+const HANDOFF = { waitingMs: 3_600_000, pauseMs: 1_800_000 }
 
 interface Known {
   json: string
@@ -75,11 +94,37 @@ export class CompanySettingsReader {
     return settings
   }
 
-  #effective({ batching, optOut = {}, responder }: ReturnType<typeof companySettings.parse>): EffectiveSettings {
-    const { defaults } = this.#options
-    const quietMs = batching?.quietMs ?? defaults.batching.quietMs
-    const maxMs = batching?.maxMs ?? defaults.batching.maxMs
-    const maxMessages = batching?.maxMessages ?? defaults.batching.maxMessages
-    return { batching: { quietMs, maxMs, maxMessages }, optOut, responder: responder ?? { kind: 'none' } }
+  #effective(settings: ReturnType<typeof companySettings.parse>): EffectiveSettings {
+    return effectiveSettings(settings, this.#options.defaults)
+  }
+}
+
+/** What a company has set, with what holds in place of what it has left out. */
+export function effectiveSettings(
+  {
+    batching,
+    optOut = {},
+    responders = NOBODY,
+    fallback,
+    business = {},
+    handoff,
+    quietHours,
+    ignore = [],
+  }: CompanySettings,
+  defaults: { batching: BatchingSettings },
+): EffectiveSettings {
+  const quietMs = batching?.quietMs ?? defaults.batching.quietMs
+  const maxMs = batching?.maxMs ?? defaults.batching.maxMs
+  const maxMessages = batching?.maxMessages ?? defaults.batching.maxMessages
+  return {
+    batching: { quietMs, maxMs, maxMessages },
+    ...{ optOut, responders, fallback, business, quietHours },
+    isOpen: () => undefined,
+    handoff: {
+      ...handoff,
+      waitingMs: handoff?.waitingMs ?? HANDOFF.waitingMs,
+      pauseMs: handoff?.pauseMs ?? HANDOFF.pauseMs,
+    },
+    ignore: new Set(ignore),
   }
 }

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
 import type { ReceivedMessage } from '#src/model/session-store.ts'
 import { Lanes } from '#src/services/lanes/lanes.ts'
-import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
+import { listPastMessages } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
 import { CompanySettingsReader } from './company-settings.ts'
 import { type InboxSession, SessionInbox } from './session-inbox.ts'
-import { TurnAnswerer } from './turn-answerer.ts'
+import { TurnAnswerer, type TurnAnswererOptions } from './turn-answerer.ts'
 import type { TurnJob, TurnTools } from './turn-job.ts'
 
 /** Turns in work at once. They mostly wait for companies' systems, hence the high numbers. */
@@ -16,7 +16,7 @@ const CONCURRENCY_PER_COMPANY = 50
 export interface InboxOptions {
   database: Database
   outbox: TurnTools['outbox']
-  urlGuard: OutgoingUrlGuard
+  answerer: Omit<TurnAnswererOptions, 'settings' | 'history' | 'log'>
   /** The deployment's, for companies that have set none. */
   batching: BatchingSettings
   log: Logger
@@ -38,10 +38,13 @@ export class Inbox implements AsyncDisposable {
   readonly #sessions = new Map<string, SessionInbox>()
 
   constructor(options: InboxOptions) {
-    const { database, outbox, urlGuard, batching, log } = options
+    const { database, outbox, batching, log } = options
     this.#maxChats = options.maxChatsPerSession ?? 2000
     this.#settings = new CompanySettingsReader({ database, defaults: { batching }, log })
-    this.#tools = { database, outbox, log, answerer: new TurnAnswerer({ settings: this.#settings, urlGuard, log }) }
+    const history: TurnAnswererOptions['history'] = (turn, limit) =>
+      listPastMessages(turn.company.id, database.worker, turn, limit)
+    const answerer = new TurnAnswerer({ ...options.answerer, settings: this.#settings, history, log })
+    this.#tools = { database, outbox, log, answerer }
     this.#lanes = new Lanes({
       concurrency: CONCURRENCY,
       concurrencyPerGroup: CONCURRENCY_PER_COMPANY,

@@ -1,41 +1,102 @@
-import type { ResponderSettings } from '@frontdesk/api-contract'
+import type { AnswerMessage, ResponderSettings, TurnTrace } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
-import type { Turn } from '#src/model/turn.ts'
+import type { ErrorCode } from '#src/model/errors.ts'
+import type { PastMessage, Turn } from '#src/model/turn.ts'
+import { type Handoff, judgeTurn } from '#src/services/conversations/judge-turn.ts'
 import { optOutWish } from '#src/services/outbox/opt-out-wish.ts'
 import { createResponder } from '#src/services/responders/create-responder.ts'
-import type { Answer, Responder } from '#src/services/responders/responder.ts'
+import type { Responder } from '#src/services/responders/responder.ts'
+import { askResponders, type ChainReply } from '#src/services/responders/responder-chain.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
-import type { CompanySettingsReader } from './company-settings.ts'
+import type { CompanySettingsReader, EffectiveSettings } from './company-settings.ts'
 
 export interface TurnAnswererOptions {
-  settings: CompanySettingsReader
+  settings: Pick<CompanySettingsReader, 'of'>
   urlGuard: OutgoingUrlGuard
+  /** What was written in the chat before the turn, oldest first: at most so many messages. */
+  history: (turn: Turn, limit: number) => Promise<PastMessage[]>
+  secret: (companyId: string, name: string) => Promise<string | undefined>
   log: Logger
 }
 
-/** An answer and who gave it; null if nobody was asked. */
-export type NamedAnswer = Answer & { responder: Responder['name'] | null }
+/** What is to be done with a turn. */
+export interface Answer {
+  messages: AnswerMessage[]
+  /** Who answered, or left it; null if nobody was asked. */
+  responder: Responder['name'] | null
+  /** Why there is no answer, or only the fallback's. */
+  errorCode?: ErrorCode
+  /** With the moment when it goes back to the bot, if nobody takes it over. */
+  handoff?: Handoff & { returnsAt: Date }
+  labels: string[]
+  /** The turn is not over: it is to be answered then. The messages are sent now. */
+  holdUntil?: Date
+  usage: ChainReply['usage']
+  trace: TurnTrace
+}
 
-/** Has turns answered by the responder that the company has chosen. */
+const NO_USAGE = { inputTokens: 0, outputTokens: 0, costMicros: 0 }
+
+/** Has turns answered: first it is judged whether anybody is to be asked, then the responders are. */
 export class TurnAnswerer {
   readonly #options: TurnAnswererOptions
   /** Responders prepare themselves once for their settings, and live as long as these are known. */
-  readonly #responders = new WeakMap<ResponderSettings, Responder>()
+  readonly #chains = new WeakMap<readonly ResponderSettings[], Responder[]>()
 
   constructor(options: TurnAnswererOptions) {
     this.#options = options
   }
 
   /** Rejects when the signal is aborted or the settings cannot be read. A responder's failures are part of the answer. */
-  async answer(turn: Turn, signal: AbortSignal): Promise<NamedAnswer> {
-    const settings = await this.#options.settings.of(turn.company.id)
-    const responder = this.#responderOf(settings.responder)
-    try {
-      return { ...(await responder.answer(turn, signal)), responder: responder.name }
-    } catch (err) {
-      signal.throwIfAborted()
-      this.#options.log.error({ err, turnId: turn.id, responder: responder.name }, 'A responder failed unexpectedly.')
-      return { messages: [], responder: responder.name, errorCode: 'internal' }
+  async answer(turn: Turn, signal: AbortSignal): Promise<Answer> {
+    return await this.answerWith(turn, await this.#options.settings.of(turn.company.id), { at: new Date(), signal })
+  }
+
+  /** The same with other settings, or as of another moment. */
+  async answerWith(
+    turn: Turn,
+    settings: EffectiveSettings,
+    { at, signal, callsTools = true }: { at: Date; signal: AbortSignal; callsTools?: boolean },
+  ): Promise<Answer> {
+    const beganAt = performance.now()
+    const { history } = this.#options
+    const [first] = turn.messages
+    const waitedMs = first === undefined ? 0 : Math.max(0, turn.createdAt.getTime() - first.sentAt.getTime())
+    const traceOf = (trace: Partial<TurnTrace>): TurnTrace => ({
+      ...{ guard: null, steps: [], usedFallback: false, handoff: null, waitedMs, ...trace },
+      answeredMs: Math.round(performance.now() - beganAt),
+    })
+
+    const returnsAt = new Date(at.getTime() + settings.handoff.waitingMs)
+    const verdict = await judgeTurn(turn, settings, { at, history: (limit) => history(turn, limit) })
+    if (verdict.kind !== 'ask') {
+      const { code, messages, handoff, holdUntil } = verdict
+      return {
+        ...{ messages, responder: null, errorCode: code, labels: [], usage: NO_USAGE },
+        ...(handoff && { handoff: { ...handoff, returnsAt } }),
+        ...(holdUntil && { holdUntil }),
+        trace: traceOf({ guard: code, handoff: handoff?.reason ?? null }),
+      }
+    }
+    const { messages, responder, errorCode, handoff, labels, usage, steps, usedFallback } = await askResponders(
+      this.#chainOf(turn.conversation.responders ?? settings.responders),
+      {
+        turn,
+        fallback: settings.fallback,
+        tools: {
+          ...{ at, signal, callsTools, business: settings.business, isOpen: settings.isOpen(at) },
+          history: (limit) => history(turn, limit),
+          secret: (name) => this.#options.secret(turn.company.id, name),
+        },
+        onError: (err, name) =>
+          this.#options.log.error({ err, turnId: turn.id, responder: name }, 'A responder failed unexpectedly.'),
+      },
+    )
+    return {
+      ...{ messages, responder, labels, usage },
+      ...(errorCode && { errorCode }),
+      ...(handoff !== undefined && { handoff: { reason: 'responder', detail: handoff, returnsAt } }),
+      trace: traceOf({ steps, usedFallback, handoff: handoff ?? null }),
     }
   }
 
@@ -48,17 +109,15 @@ export class TurnAnswerer {
     )
   }
 
-  #responderOf(settings: ResponderSettings): Responder {
-    let responder = this.#responders.get(settings)
-    if (responder === undefined) {
+  #chainOf(settings: readonly ResponderSettings[]): Responder[] {
+    let chain = this.#chains.get(settings)
+    if (chain === undefined) {
       const { urlGuard, log } = this.#options
-      responder = createResponder(settings, {
-        urlGuard,
-        onFailure: ({ id, company }, { errorCode, detail }) =>
-          log.warn({ companyId: company.id, turnId: id, code: errorCode, detail }, 'The responder did not answer.'),
-      })
-      this.#responders.set(settings, responder)
+      const onFailure = ({ id, company }: Turn, { errorCode, detail }: { errorCode: ErrorCode; detail: string }) =>
+        log.warn({ companyId: company.id, turnId: id, code: errorCode, detail }, 'A responder did not answer.')
+      chain = settings.map((each) => createResponder(each, { urlGuard, onFailure }))
+      this.#chains.set(settings, chain)
     }
-    return responder
+    return chain
   }
 }

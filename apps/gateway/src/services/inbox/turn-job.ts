@@ -1,6 +1,5 @@
-import type { OutgoingContent } from '@frontdesk/api-contract'
+import type { AnswerMessage } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
-import { MAX_ANSWER_AGE_MS } from '#src/model/answerable.ts'
 import { newId } from '#src/model/ids.ts'
 import { MESSAGE_LIFETIME_MS, type QueuedMessage } from '#src/model/queued-message.ts'
 import type { Turn } from '#src/model/turn.ts'
@@ -10,9 +9,9 @@ import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import { setOptOut } from '#src/storage/opt-outs.ts'
-import { closeTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
+import { closeTurn, holdTurn, joinTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
 import { isDataError } from '#src/storage/writer/is-data-error.ts'
-import type { NamedAnswer, TurnAnswerer } from './turn-answerer.ts'
+import type { Answer, TurnAnswerer } from './turn-answerer.ts'
 
 const RETRY = { firstMs: 250, maxMs: 30_000 }
 
@@ -59,7 +58,7 @@ export class TurnJob {
   #isStored = false
   #failures = 0
   #turn: Turn | undefined
-  #answer: NamedAnswer | undefined
+  #answer: Answer | undefined
   #queued: QueuedMessage[] | undefined
 
   constructor(tools: TurnTools, chat: TurnChat, turn: { id: string; isOpen: boolean }) {
@@ -77,7 +76,8 @@ export class TurnJob {
   async run(): Promise<LaneOutcome> {
     const { signal } = this.#chat
     try {
-      if (!signal.aborted) await this.#advance()
+      const heldMs = signal.aborted ? undefined : await this.#advance()
+      if (heldMs !== undefined) return { againInMs: heldMs }
     } catch (err) {
       if (err instanceof LeaseLostError) this.#chat.leaseLost()
       if (!signal.aborted) {
@@ -95,20 +95,36 @@ export class TurnJob {
 
   #giveUpAnswer(): void {
     this.#queued = []
-    this.#answer = { messages: [], responder: this.#answer?.responder ?? null, errorCode: 'internal' }
+    if (this.#answer !== undefined) this.#answer = { ...this.#answer, messages: [], errorCode: 'internal' }
   }
 
-  async #advance(): Promise<void> {
+  /** How long the turn is held, if it is not over. */
+  async #advance(): Promise<number | undefined> {
     this.#turn ??= await this.#open()
-    if (this.#turn === undefined) return
+    if (this.#turn === undefined) return undefined
+    const stillHeldMs = (this.#turn.heldUntil?.getTime() ?? 0) - Date.now()
+    if (stillHeldMs > 0) return this.#wait(stillHeldMs)
     this.#answer ??= await this.#answerTo(this.#turn)
+    const { holdUntil } = this.#answer
+    if (holdUntil !== undefined) {
+      await this.#hold(this.#turn, this.#answer, holdUntil)
+      return this.#wait(Math.max(0, holdUntil.getTime() - Date.now()))
+    }
     await this.#close(this.#turn, this.#answer)
+    return undefined
   }
 
-  async #answerTo(turn: Turn): Promise<NamedAnswer> {
-    if (await this.#isOptedOut(turn)) return { messages: [], responder: null, errorCode: 'contact_opted_out' }
-    if (isTooLate(turn)) return { messages: [], responder: null, errorCode: 'answer_too_late' }
-    return await this.#tools.answerer.answer(turn, this.#chat.signal)
+  /** Everything is looked at anew then: others may have written in the chat, and the settings may be others. */
+  #wait(heldMs: number): number {
+    this.#turn = undefined
+    this.#answer = undefined
+    this.#queued = undefined
+    return heldMs
+  }
+
+  async #answerTo(turn: Turn): Promise<Answer> {
+    const isOptedOut = await this.#isOptedOut(turn)
+    return await this.#tools.answerer.answer({ ...turn, isOptedOut }, this.#chat.signal)
   }
 
   /** Whether the customer wants no messages; what these say of it is noted. */
@@ -128,7 +144,7 @@ export class TurnJob {
     const { lease, contactId } = this.#chat
     const { companyId, sessionId } = lease
     if (this.#mayBeOpen) {
-      const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
+      const turn = await this.#readOpen(lease)
       if (turn !== undefined) return turn
       if (this.#isStored) await this.#passOver()
     }
@@ -145,6 +161,17 @@ export class TurnJob {
     return turn
   }
 
+  /** A turn that was held until now also answers what was written meanwhile. */
+  async #readOpen({ companyId, sessionId }: Lease): Promise<Turn | undefined> {
+    const { database } = this.#tools
+    const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
+    if (turn === undefined || turn.heldUntil === null || turn.heldUntil.getTime() > Date.now()) return turn
+    const { contactIds, maxMessages } = this.#chat.begins()
+    const joining = { turnId: turn.id, sessionId, contactIds, limit: maxMessages }
+    await fenced(database, this.#chat.lease, (db) => joinTurn(companyId, db, joining))
+    return await readOpenTurn(companyId, database.worker, this.#turnId)
+  }
+
   /** Ends a turn whose messages have gone with a merge of contacts: what waits makes another one. */
   async #passOver(): Promise<void> {
     const { lease } = this.#chat
@@ -154,27 +181,40 @@ export class TurnJob {
     this.#isStored = false
   }
 
-  async #close(turn: Turn, { messages, responder, errorCode }: NamedAnswer): Promise<void> {
+  async #hold(turn: Turn, { messages }: Answer, until: Date): Promise<void> {
     const { database, outbox } = this.#tools
     const { lease } = this.#chat
     const { companyId, sessionId } = lease
-    this.#queued ??= messages.map((content) => queuedMessage(turn, content))
-    const closing = { turnId: turn.id, responder, messages: this.#queued, ...(errorCode && { errorCode }) }
-    const isClosed = await fenced(database, lease, (db) => closeTurn(companyId, db, closing))
-    if (isClosed) outbox.enqueue(sessionId, this.#queued)
+    this.#queued ??= messages.map((message) => queuedMessage(turn, message))
+    const holding = { turnId: turn.id, until, messages: this.#queued }
+    const isHeld = await fenced(database, lease, (db) => holdTurn(companyId, db, holding))
+    if (isHeld) outbox.enqueue(sessionId, this.#queued)
+    else outbox.refresh(sessionId)
+  }
+
+  async #close(turn: Turn, { messages, responder, errorCode, handoff, labels, usage, trace }: Answer): Promise<void> {
+    const { database, outbox } = this.#tools
+    const { lease } = this.#chat
+    const { companyId, sessionId } = lease
+    this.#queued ??= messages.map((message) => queuedMessage(turn, message))
+    const closing = {
+      ...{ turnId: turn.id, responder, messages: this.#queued, labels, usage, trace },
+      ...(handoff && { handoff }),
+      ...(errorCode && { errorCode }),
+    }
+    const closed = await fenced(database, lease, (db) => closeTurn(companyId, db, closing))
+    if (closed?.sends === true) outbox.enqueue(sessionId, this.#queued)
     else outbox.refresh(sessionId)
   }
 }
 
-const isTooLate = ({ messages }: Turn): boolean =>
-  messages.every(({ sentAt }) => Date.now() - sentAt.getTime() > MAX_ANSWER_AGE_MS)
-
-const queuedMessage = ({ contact }: Turn, content: OutgoingContent): QueuedMessage => ({
+const queuedMessage = ({ contact }: Turn, { typingMs, ...content }: AnswerMessage): QueuedMessage => ({
   id: newId(),
   contactId: contact.id,
   whatsappId: newWhatsAppId(),
   to: { ...(contact.phone !== null && { phone: contact.phone }), ...(contact.lid !== null && { lid: contact.lid }) },
   content,
+  typingMs: typingMs ?? null,
   attempts: 0,
   nextAttemptAt: null,
   waitReason: null,

@@ -113,7 +113,8 @@ export class Delivery {
         : { againInMs: Math.max(1, pauseMs) }
     }
     if (this.#isWaitingInRow && !(await this.#endWaiting())) return 'done'
-    if (this.message.isAnswer && (await this.#tools.pacing.settings()).typing) {
+    const { isAnswer, typingMs } = this.message
+    if (typingMs !== null || (isAnswer && (await this.#tools.pacing.settings()).typing)) {
       await showTyping(this.#tools, this.message)
     }
     return this.#tools.signal.aborted ? 'done' : this.#send()

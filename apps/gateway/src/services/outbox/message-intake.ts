@@ -129,6 +129,7 @@ const queuedMessage = (message: NewMessage, { contactId, to }: Acceptance & { ki
   waitReason: message.sendAt === null ? null : 'scheduled',
   sendAt: message.sendAt,
   expiresAt: message.expiresAt,
+  typingMs: null,
   isAnswer: false,
 })
 

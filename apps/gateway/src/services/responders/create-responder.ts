@@ -1,4 +1,5 @@
 import type { ResponderSettings } from '@frontdesk/api-contract'
+import { createAiResponder } from './ai/ai-responder.ts'
 import { createHttpResponder, type HttpResponderOptions } from './http-responder.ts'
 import { noneResponder } from './none-responder.ts'
 import type { Responder } from './responder.ts'
@@ -13,5 +14,7 @@ export function createResponder(settings: ResponderSettings, options: HttpRespon
       return createRulesResponder(settings)
     case 'http':
       return createHttpResponder(settings, options)
+    case 'ai':
+      return createAiResponder(settings, options)
   }
 }

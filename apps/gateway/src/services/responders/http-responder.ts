@@ -5,7 +5,7 @@ import type { Turn } from '#src/model/turn.ts'
 import { backoffMs } from '#src/services/lanes/backoff.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { postTurn, type ResponderFailure } from './post-turn.ts'
-import type { Answer, Responder } from './responder.ts'
+import type { Reply, Responder } from './responder.ts'
 
 const TIMEOUT_MS = 10_000
 const RETRIES = 2
@@ -20,10 +20,10 @@ export interface HttpResponderOptions {
 
 /** Asks the company's own system, which listens at an http or https URL. */
 export function createHttpResponder(settings: HttpResponderSettings, options: HttpResponderOptions): Responder {
-  const { url, timeoutMs = TIMEOUT_MS, retries = RETRIES, fallback } = settings
+  const { url, timeoutMs = TIMEOUT_MS, retries = RETRIES } = settings
   const { urlGuard, onFailure, firstRetryMs = 500 } = options
 
-  async function attempt(turn: Turn, signal: AbortSignal): Promise<Answer | ResponderFailure> {
+  async function attempt(turn: Turn, signal: AbortSignal): Promise<Reply | ResponderFailure> {
     try {
       const { agent } = urlGuard
       return await postTurn(turn, { url: urlGuard.check(url), agent, timeoutMs, signal })
@@ -35,16 +35,14 @@ export function createHttpResponder(settings: HttpResponderSettings, options: Ht
 
   return {
     name: 'http',
-    async answer(turn, signal) {
+    async answer(turn, { signal }) {
       for (let attempts = 1; ; attempts += 1) {
         const result = await attempt(turn, signal)
-        if ('messages' in result) return result
+        if ('outcome' in result) return { ...result, trace: { attempts } }
         onFailure(turn, result)
         if (result.isFinal || attempts > retries) {
-          return {
-            messages: fallback === undefined ? [] : [{ kind: 'text', text: fallback }],
-            errorCode: result.errorCode,
-          }
+          const { errorCode, detail } = result
+          return { outcome: 'failed', messages: [], errorCode, trace: { attempts, detail } }
         }
         await delay(backoffMs(attempts, { firstMs: firstRetryMs, maxMs: 10_000 }), undefined, { signal })
       }

@@ -1,13 +1,9 @@
-import {
-  MESSAGE_MODEL_VERSION,
-  type OutgoingContent,
-  type ResponderRequest,
-  responderAnswer,
-} from '@frontdesk/api-contract'
+import { MESSAGE_MODEL_VERSION, type ResponderRequest, responderAnswer } from '@frontdesk/api-contract'
 import { type Dispatcher, request } from 'undici'
 import { type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import { isBlank, sanitizeText } from '#src/model/text.ts'
 import type { Turn } from '#src/model/turn.ts'
+import type { Reply } from './responder.ts'
 
 const MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -30,7 +26,7 @@ export interface PostOptions {
 export async function postTurn(
   turn: Turn,
   { url, agent, timeoutMs, signal }: PostOptions,
-): Promise<{ messages: OutgoingContent[] } | ResponderFailure> {
+): Promise<Reply | ResponderFailure> {
   const timeout = AbortSignal.timeout(timeoutMs)
   try {
     const { statusCode, body } = await request(url, {
@@ -75,21 +71,28 @@ async function readText(body: Dispatcher.ResponseData['body']): Promise<string |
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function judge(status: number, text: string | undefined): { messages: OutgoingContent[] } | ResponderFailure {
+function judge(status: number, text: string | undefined): Reply | ResponderFailure {
   if (status < 200 || status > 299) {
     const detail = `Status ${status}${status >= 300 && status < 400 ? '; redirects are not followed' : ''}.`
     return { errorCode: 'responder_failed', detail, isFinal: status < 500 && status !== 429 }
   }
   if (text === undefined) return invalid(`The answer is over ${MAX_ANSWER_BYTES} bytes.`)
-  if (status === 204) return { messages: [] }
+  if (status === 204) return { outcome: 'silent', messages: [] }
   const answer = responderAnswer.safeParse(parseJson(text))
   if (!answer.success) {
     const [issue] = answer.error.issues
     // Where it is wrong and what is expected there; never the value.
     return invalid(`At "${issue?.path.join('.')}": ${issue?.code}.`)
   }
-  const messages = (answer.data.messages ?? []).map((message) => ({ ...message, text: sanitizeText(message.text) }))
-  return messages.some(({ text: each }) => isBlank(each)) ? invalid('A message is blank.') : { messages }
+  const { messages: said = [], pass = false, handoff, labels } = answer.data
+  const messages = said.map((message) => ({ ...message, text: sanitizeText(message.text) }))
+  if (messages.some(({ text: each }) => isBlank(each))) return invalid('A message is blank.')
+  return {
+    outcome: pass ? 'passed' : messages.length > 0 ? 'answered' : 'silent',
+    messages,
+    ...(handoff && { handoff: sanitizeText(handoff.reason) }),
+    ...(labels && { labels }),
+  }
 }
 
 const invalid = (detail: string): ResponderFailure => ({

@@ -2,7 +2,7 @@ import type { RulesResponderSettings } from '@frontdesk/api-contract'
 import { isBlank, sanitizeText } from '#src/model/text.ts'
 import { composeAnswer } from './compose-answer.ts'
 import { KeywordIndex } from './keyword-index.ts'
-import type { Answer, Responder } from './responder.ts'
+import type { Responder } from './responder.ts'
 
 /** Longer messages are read up to here. Nobody asks a keyword question later than that. */
 const READ_LENGTH = 4096
@@ -13,7 +13,7 @@ const READ_LENGTH = 4096
  * A burst without any text, such as a picture or a reaction, is not answered: there is nothing to find a keyword in.
  */
 export function createRulesResponder(settings: RulesResponderSettings): Responder {
-  const { greeting, keywords = [], faq = [], fallback } = settings
+  const { greeting, keywords = [], faq = [] } = settings
   const index = new KeywordIndex([
     ...(greeting?.keywords ?? []),
     ...keywords.flatMap((rule) => rule.any),
@@ -35,18 +35,20 @@ export function createRulesResponder(settings: RulesResponderSettings): Responde
 
     const isGreeted = greeting?.keywords.some((keyword) => found.has(keyword)) ?? false
     if (answers.length > 0) return composeAnswer(isGreeted ? [greeting?.opening ?? '', ...answers] : answers)
-    return isGreeted ? greeting?.answer : fallback
+    return isGreeted ? greeting?.answer : undefined
   }
 
   return {
     name: 'rules',
-    answer: async (turn, signal): Promise<Answer> => {
+    answer: async (turn, { signal }) => {
       signal.throwIfAborted()
       const texts = turn.messages.flatMap(({ content }) =>
         content.kind === 'text' ? [content.text.slice(0, READ_LENGTH)] : [],
       )
       const text = sanitizeText((texts.length === 0 ? undefined : answerTo(texts)) ?? '')
-      return { messages: isBlank(text) ? [] : [{ kind: 'text', text }] }
+      return isBlank(text)
+        ? { outcome: 'passed', messages: [] }
+        : { outcome: 'answered', messages: [{ kind: 'text', text }] }
     },
   }
 }

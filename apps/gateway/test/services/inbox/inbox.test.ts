@@ -35,12 +35,14 @@ const greeter: ResponderSettings = { kind: 'rules', keywords: [{ any: ['hi'], an
 
 test('a burst becomes one turn with one answer, and everything that happened is an event', async () => {
   await setSettings(database, companyId, {
-    responder: {
-      kind: 'rules',
-      greeting: { keywords: ['hi'], answer: 'Hi! How can we help?', opening: 'Hi!' },
-      faq: [{ question: 'Balayage?', keywords: ['balayage'], answer: 'Yes, we do balayage.' }],
-      keywords: [{ any: ['how much'], answer: 'It is 120 €.' }],
-    },
+    responders: [
+      {
+        kind: 'rules',
+        greeting: { keywords: ['hi'], answer: 'Hi! How can we help?', opening: 'Hi!' },
+        faq: [{ question: 'Balayage?', keywords: ['balayage'], answer: 'Yes, we do balayage.' }],
+        keywords: [{ any: ['how much'], answer: 'It is 120 €.' }],
+      },
+    ],
   })
   await using desk = openDesk(database)
   await desk.own(sessionId)
@@ -60,6 +62,12 @@ test('a burst becomes one turn with one answer, and everything that happened is 
     .execute()
   expect(new Set(taken.map(({ id }) => id))).toEqual(new Set([...received.map(({ id }) => id), answers[0]?.id]))
   expect(await readEvents(database, companyId)).toEqual([
+    {
+      type: 'conversation.state_changed',
+      subject_id: turn?.conversation_id,
+      session_id: sessionId,
+      data: { contactId, state: 'bot', reason: 'customer_wrote', assignee: null, returnsAt: null },
+    },
     { type: 'turn.opened', subject_id: turn?.id, session_id: sessionId, data: { contactId } },
     {
       type: 'turn.closed',
@@ -73,7 +81,7 @@ test('a burst becomes one turn with one answer, and everything that happened is 
 })
 
 test('own messages, and those too old on arrival, are not answered', async () => {
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   const [own] = await storeInbound(database, place(), ['hi'], { isAnswerable: false })
@@ -92,7 +100,7 @@ test('nobody answers for a company that has set no responder, and a responder se
   await desk.own(sessionId)
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
   expect(await closedTurns(1)).toMatchObject([{ state: 'unanswered', responder: 'none', error_code: null }])
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   desk.inbox.settingsChanged(companyId)
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi again']))
   expect(await closedTurns(2)).toMatchObject([{ state: 'unanswered' }, { state: 'answered', responder: 'rules' }])
@@ -103,7 +111,7 @@ test('messages that come during a turn make the next one, in order, never two tu
   await using system = await startCompanySystem((response, call) => {
     replies.push(() => texts('Answer')(response, call))
   })
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['one', 'two']))
@@ -125,7 +133,7 @@ test('messages that come during a turn make the next one, in order, never two tu
 
 test('a burst over the limit of a turn goes on in further turns, without a gap and without a copy', async () => {
   await using system = await startCompanySystem(status(204))
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   const sent = Array.from({ length: 120 }, (_, number) => `message ${number}`)
@@ -141,8 +149,8 @@ test.each([
   "a company's system that %s: the turn bears the cause, and the customer gets the fallback",
   async (_, reply, code) => {
     await using system = await startCompanySystem(reply)
-    const responder = { kind: 'http', url: system.url, retries: 0, timeoutMs: 100, fallback: 'One moment.' } as const
-    await setSettings(database, companyId, { responder })
+    const responder = { kind: 'http', url: system.url, retries: 0, timeoutMs: 100 } as const
+    await setSettings(database, companyId, { responders: [responder], fallback: 'One moment.' })
     await using desk = openDesk(database)
     await desk.own(sessionId)
     desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
@@ -155,14 +163,14 @@ test.each([
 
 test('a company whose system is silent does not hold up another company', async () => {
   await using system = await startCompanySystem(silence)
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   const fast = { companyId: await testDatabase.createCompany() }
   const fastPlace = {
     ...fast,
     sessionId: await testDatabase.createSession(fast.companyId),
     contactId: await createContact(database, fast.companyId),
   }
-  await setSettings(database, fast.companyId, { responder: greeter })
+  await setSettings(database, fast.companyId, { responders: [greeter] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   await desk.own(fastPlace.sessionId)
@@ -177,7 +185,7 @@ test('a company whose system is silent does not hold up another company', async 
 
 test('what a former owner has left is taken up: open turns under the same id, waiting messages as a burst', async () => {
   await using silent = await startCompanySystem(silence)
-  await setSettings(database, companyId, { responder: { kind: 'http', url: silent.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: silent.url }] })
   {
     await using desk = openDesk(database)
     await desk.own(sessionId)
@@ -188,7 +196,7 @@ test('what a former owner has left is taken up: open turns under the same id, wa
   const [left] = await readTurns(database, sessionId)
   expect(left?.state).toBe('open')
   await using system = await startCompanySystem(texts('Here I am.'))
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   const turns = await closedTurns(2)
@@ -202,7 +210,7 @@ test('what a former owner has left is taken up: open turns under the same id, wa
 })
 
 test('after days of silence the old messages are not answered any more, and the turn says why', async () => {
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   await storeInbound(database, place(), ['hi'], { sentAt: new Date(Date.now() - 25 * 3600 * 1000) })
   await using desk = openDesk(database)
   await desk.own(sessionId)
@@ -216,7 +224,7 @@ test('a process that has lost its lease answers nothing more', async () => {
     await promise
     texts('Too late.')(...reply)
   }
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
@@ -229,7 +237,7 @@ test('a process that has lost its lease answers nothing more', async () => {
 })
 
 test('a chat whose contact was merged while its messages waited is answered as the chat of the remaining contact', async () => {
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   const survivor = await createContact(database, companyId)
   await using desk = openDesk(database)
   await desk.own(sessionId)
@@ -241,7 +249,7 @@ test('a chat whose contact was merged while its messages waited is answered as t
 })
 
 test('a turn that was left open without a message does not hold up its chat', async () => {
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   // As a merge of contacts leaves it that finds its message twice.
   const left = newId()
   await database.worker
@@ -256,7 +264,7 @@ test('a turn that was left open without a message does not hold up its chat', as
 })
 
 test('more chats than are held in memory are all answered', async () => {
-  await setSettings(database, companyId, { responder: greeter })
+  await setSettings(database, companyId, { responders: [greeter] })
   await using desk = openDesk(database, { maxChatsPerSession: 3 })
   const write = async () => {
     const other = { ...place(), contactId: await createContact(database, companyId) }
@@ -277,7 +285,7 @@ test('a turn survives a database that breaks all connections meanwhile', async (
   await using system = await startCompanySystem((response, call) => {
     void mayAnswer.then(() => texts('Here I am.')(response, call))
   })
-  await setSettings(database, companyId, { responder: { kind: 'http', url: system.url } })
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }] })
   await using desk = openDesk(database)
   await desk.own(sessionId)
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
@@ -298,7 +306,8 @@ test('an answer that the database refuses ends its turn with an error, and the c
   await owner.query(`alter table message add constraint refused check (content ->> 'text' <> 'Refused.') not valid`)
   await owner.end()
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', keywords: [{ any: ['bad'], answer: 'Refused.' }], fallback: 'Fine.' },
+    responders: [{ kind: 'rules', keywords: [{ any: ['bad'], answer: 'Refused.' }] }],
+    fallback: 'Fine.',
   })
   await using desk = openDesk(database)
   await desk.own(sessionId)
@@ -311,7 +320,8 @@ test('an answer that the database refuses ends its turn with an error, and the c
 
 test('a burst is over with as many messages as one answer may take, without waiting for quiet', async () => {
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
     batching: { quietMs: 60_000, maxMs: 60_000, maxMessages: 2 },
   })
   await using desk = openDesk(database)
@@ -325,7 +335,8 @@ test('a burst is over with as many messages as one answer may take, without wait
 
 test('a customer who is writing the next message is waited for, up to the cap', async () => {
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
     batching: { quietMs: 1, maxMs: 60_000 },
   })
   await using desk = openDesk(database)
@@ -347,7 +358,8 @@ test('a customer who is writing the next message is waited for, up to the cap', 
 
 test('the message that the customer was writing ends the waiting for it: the answer comes when all is quiet', async () => {
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
     // Longer than this test may take.
     batching: { quietMs: 100, maxMs: 60_000 },
   })
@@ -361,7 +373,8 @@ test('the message that the customer was writing ends the waiting for it: the ans
 
 test('a burst keeps its deadline over a restart: what its first message has waited counts', async () => {
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', fallback: 'Thank you!' },
+    responders: [{ kind: 'rules' }],
+    fallback: 'Thank you!',
     batching: { quietMs: 60_000, maxMs: 60_000 },
   })
   await storeInbound(database, place(), ['one'], { sentAt: new Date(Date.now() - 61_000) })

@@ -16,7 +16,8 @@ async function setUp() {
   const sessionId = await testDatabase.createSession(companyId)
   const contactId = await createContact(database, companyId)
   await setSettings(database, companyId, {
-    responder: { kind: 'rules', keywords: [{ any: ['hi'], answer: 'Hello!' }], fallback: 'Pardon?' },
+    responders: [{ kind: 'rules', keywords: [{ any: ['hi'], answer: 'Hello!' }] }],
+    fallback: 'Pardon?',
   })
   const received = await storeInbound(database, { companyId, sessionId, contactId }, ['hi', 'there'])
   const phones = new CustomerPhones()

@@ -88,7 +88,10 @@ test('a session sends what a minute allows, and what is over waits and says sinc
 })
 
 test("a responder's answer to somebody who is written to for the first time is a reply as well", async () => {
-  await pace({ messagesPerMinute: 1, newContactsPerDay: 1 }, { responder: { kind: 'rules', fallback: 'Thank you!' } })
+  await pace(
+    { messagesPerMinute: 1, newContactsPerDay: 1 },
+    { responders: [{ kind: 'rules' }], fallback: 'Thank you!' },
+  )
   goOnline()
   await accept('one', await newContact())
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
@@ -190,7 +193,10 @@ test.each(['463', '429'])('%s slows the session down, also after a restart; repl
 })
 
 test('typing is shown before a responder answers, where that is set, and before nothing else', async () => {
-  await pace({ typing: true }, { responder: { kind: 'rules', fallback: 'Yes.' }, batching: { quietMs: 0, maxMs: 0 } })
+  await pace(
+    { typing: true },
+    { responders: [{ kind: 'rules' }], fallback: 'Yes.', batching: { quietMs: 0, maxMs: 0 } },
+  )
   const scripted = goOnline()
   await ended((await accept('one')).id)
   expect(scripted.typings).toEqual([])
@@ -313,7 +319,7 @@ test('a message that waits for its turn ends at the moment at which it expires',
 })
 
 const optOut = { stopWords: ['STOP'], startWords: ['START'] }
-const answering = { optOut, responder: { kind: 'rules', fallback: 'Thank you!' } } as const
+const answering: CompanySettings = { optOut, responders: [{ kind: 'rules' }], fallback: 'Thank you!' }
 const write = async (text: string, count: number) => {
   desk.inbox.receive(sessionId, await storeInbound(database, place(), [text]))
   await until(

@@ -1,8 +1,9 @@
-import { outgoingContent, type ResponderSettings } from '@frontdesk/api-contract'
+import { answerMessage, type ResponderSettings } from '@frontdesk/api-contract'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createResponder } from '#src/services/responders/create-responder.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { hangUp, startCompanySystem, texts } from './company-system.ts'
+import { replyTools } from './reply-tools.ts'
 import { turnOf } from './turn-of.ts'
 
 const answering = await startCompanySystem(texts('Yes!'))
@@ -23,8 +24,6 @@ describe.each(kinds)('%s', (_, settings) => {
     onTestFinished(() => urlGuard[Symbol.asyncDispose]())
     return createResponder(settings, { urlGuard, onFailure: () => undefined, firstRetryMs: 1 })
   }
-  const never = new AbortController().signal
-
   test('bears the name of its kind', () => {
     expect(responderOf().name).toBe(settings.kind)
   })
@@ -35,24 +34,24 @@ describe.each(kinds)('%s', (_, settings) => {
     ['a turn without messages', turnOf()],
     ['hostile text', turnOf('\u202E'.repeat(1000), '(a+)+$', `${'a '.repeat(30_000)}`)],
   ])('answers %s with messages that can be sent, or with none', async (_name, turn) => {
-    const { messages } = await responderOf().answer(turn, never)
-    for (const message of messages) expect(outgoingContent.parse(message)).toEqual(message)
+    const { messages } = await responderOf().answer(turn, replyTools())
+    for (const message of messages) expect(answerMessage.parse(message)).toEqual(message)
   })
 
   test('answers the same turn the same again', async () => {
     const responder = responderOf()
     const turn = turnOf('do you do balayage?')
-    expect(await responder.answer(turn, never)).toEqual(await responder.answer(turn, never))
+    expect(await responder.answer(turn, replyTools())).toEqual(await responder.answer(turn, replyTools()))
   })
 
   test('leaves the turn as it is', async () => {
     const turn = turnOf('do you do balayage?')
     const before = structuredClone(turn)
-    await responderOf().answer(turn, never)
+    await responderOf().answer(turn, replyTools())
     expect(turn).toEqual(before)
   })
 
   test('rejects when it is aborted before it begins', async () => {
-    await expect(responderOf().answer(turnOf('Hi!'), AbortSignal.abort())).rejects.toThrow()
+    await expect(responderOf().answer(turnOf('Hi!'), replyTools({ signal: AbortSignal.abort() }))).rejects.toThrow()
   })
 })

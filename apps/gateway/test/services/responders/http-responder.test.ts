@@ -4,9 +4,8 @@ import { createHttpResponder } from '#src/services/responders/http-responder.ts'
 import type { ResponderFailure } from '#src/services/responders/post-turn.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { hangUp, json, raw, silence, startCompanySystem, status, texts } from './company-system.ts'
+import { replyTools } from './reply-tools.ts'
 import { turnOf } from './turn-of.ts'
-
-const never = new AbortController().signal
 
 function setUp(settings: Partial<HttpResponderSettings> & { url: string }, allowedHosts = ['127.0.0.1']) {
   const failures: ResponderFailure[] = []
@@ -23,11 +22,13 @@ test('the turn is posted in the documented form, with its id as idempotency key,
   await using system = await startCompanySystem(texts('Yes!', 'See you.'))
   const { responder } = setUp({ url: system.url })
   const turn = turnOf('Hi!', 'do you do balayage?', { kind: 'unsupported', whatsappType: 'imageMessage' })
-  expect(await responder.answer(turn, never)).toEqual({
+  expect(await responder.answer(turn, replyTools())).toEqual({
+    outcome: 'answered',
     messages: [
       { kind: 'text', text: 'Yes!' },
       { kind: 'text', text: 'See you.' },
     ],
+    trace: { attempts: 1 },
   })
   const [call] = system.calls
   expect(call?.method).toBe('POST')
@@ -43,8 +44,8 @@ test.each([
   ['204', status(204)],
 ])('%s means no answer, which is no error', async (_, reply) => {
   await using system = await startCompanySystem(reply)
-  const { responder } = setUp({ url: system.url, fallback: 'One moment, please.' })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [] })
+  const { responder } = setUp({ url: system.url })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ outcome: 'silent', messages: [] })
 })
 
 test.each([
@@ -63,36 +64,35 @@ test.each([
   ['a message of which nothing remains', 'responder_answer_invalid', 1, [texts('\u202E\u0000')]],
   ['too many messages', 'responder_answer_invalid', 1, [texts(...Array<string>(11).fill('Yes!'))]],
   ['a huge answer', 'responder_answer_invalid', 1, [texts('x'.repeat(1024 * 1024))]],
-])('%s: the fallback is sent and the cause stands beside it', async (_, errorCode, calls, replies) => {
+])('%s: the next responder is asked, and the cause stands beside it', async (_, errorCode, calls, replies) => {
   await using system = await startCompanySystem(...replies)
-  const { responder, failures } = setUp({ url: system.url, timeoutMs: 100, fallback: 'One moment, please.' })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({
-    messages: [{ kind: 'text', text: 'One moment, please.' }],
+  const { responder, failures } = setUp({ url: system.url, timeoutMs: 100 })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toEqual({
+    outcome: 'failed',
+    messages: [],
     errorCode,
+    trace: { attempts: calls, detail: expect.any(String) },
   })
   expect(system.calls.length).toBe(calls)
   expect(new Set(system.calls.map(({ headers }) => headers['idempotency-key'])).size).toBe(1)
   expect(failures.map((failure) => failure.errorCode)).toEqual(Array(calls).fill(errorCode))
 })
 
-test('without a fallback a failure leaves the customer without an answer', async () => {
-  await using system = await startCompanySystem(status(500))
-  const { responder } = setUp({ url: system.url, retries: 0 })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [], errorCode: 'responder_failed' })
-  expect(system.calls.length).toBe(1)
-})
-
 test('a later attempt that succeeds leaves no error', async () => {
   await using system = await startCompanySystem(status(503), hangUp, texts('Yes!'))
   const { responder, failures } = setUp({ url: system.url })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [{ kind: 'text', text: 'Yes!' }] })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
+    messages: [{ kind: 'text', text: 'Yes!' }],
+  })
   expect(failures.map(({ errorCode }) => errorCode)).toEqual(['responder_failed', 'responder_unreachable'])
 })
 
 test('what must not be sent is taken out of the answer', async () => {
   await using system = await startCompanySystem(texts('Y\u0007es\u202E!\r\n'))
   const { responder } = setUp({ url: system.url })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [{ kind: 'text', text: 'Yes!\n' }] })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
+    messages: [{ kind: 'text', text: 'Yes!\n' }],
+  })
 })
 
 test('an answer that never ends is cut off at the limit', async () => {
@@ -105,27 +105,33 @@ test('an answer that never ends is cut off at the limit', async () => {
     more()
   })
   const { responder } = setUp({ url: system.url })
-  expect(await responder.answer(turnOf('Hi!'), never)).toMatchObject({ errorCode: 'responder_answer_invalid' })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ errorCode: 'responder_answer_invalid' })
 })
 
 test('a URL in a private network is not called', async () => {
   await using system = await startCompanySystem(texts('inside'))
   for (const url of [system.url, system.url.replace('127.0.0.1', 'localhost')]) {
     const { responder } = setUp({ url }, [])
-    expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [], errorCode: 'url_not_allowed' })
+    expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
+      messages: [],
+      errorCode: 'url_not_allowed',
+    })
   }
   expect(system.calls).toEqual([])
 })
 
 test('a host that does not exist is unreachable', async () => {
   const { responder } = setUp({ url: 'http://nobody.invalid/', retries: 0 })
-  expect(await responder.answer(turnOf('Hi!'), never)).toEqual({ messages: [], errorCode: 'responder_unreachable' })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
+    messages: [],
+    errorCode: 'responder_unreachable',
+  })
 })
 
 test('the details of failures hold nothing of the messages', async () => {
   await using system = await startCompanySystem(json({ messages: [{ kind: 'text', text: 17, secret: 'do you do' }] }))
   const { responder, failures } = setUp({ url: system.url })
-  await responder.answer(turnOf('do you do balayage?'), never)
+  await responder.answer(turnOf('do you do balayage?'), replyTools())
   expect(failures.length).toBe(1)
   expect(JSON.stringify(failures)).not.toMatch(/do you|balayage/)
 })
@@ -137,5 +143,5 @@ test('an abort ends an attempt under way and the waiting between attempts', asyn
     silence(response, { method: '', headers: {}, body: undefined })
   })
   const { responder } = setUp({ url: system.url })
-  await expect(responder.answer(turnOf('Hi!'), shutdown.signal)).rejects.toThrow()
+  await expect(responder.answer(turnOf('Hi!'), replyTools({ signal: shutdown.signal }))).rejects.toThrow()
 })

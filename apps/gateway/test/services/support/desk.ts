@@ -46,7 +46,14 @@ export function openDesk(
     ...(acceptor && { acceptor }),
   })
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
-  const inbox = new Inbox({ database, outbox, urlGuard, batching, log, ...limits })
+  const inbox = new Inbox({
+    database,
+    outbox,
+    answerer: { urlGuard, secret: async () => undefined },
+    batching,
+    log,
+    ...limits,
+  })
   return {
     inbox,
     outbox,

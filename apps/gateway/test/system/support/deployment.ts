@@ -71,7 +71,7 @@ export class Deployment implements AsyncDisposable {
   async link(member: Member, count: number): Promise<void> {
     const company = await this.call<Company>(member, 'POST', '/v1/companies', {
       name: 'Salon',
-      settings: { responder: { kind: 'none' } },
+      settings: { responders: [{ kind: 'none' }] },
     })
     const keys = `/v1/companies/${company.id}/api-keys`
     this.#key = (await this.call<CreatedApiKey>(member, 'POST', keys, { name: 'test' })).key

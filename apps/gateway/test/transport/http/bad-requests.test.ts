@@ -133,7 +133,7 @@ describe('characters that cannot be stored', () => {
     expectProblem(await api.call('POST', '/v1/sessions', { key: company.key, json: { name: text } }), 'invalid_request')
     const inName = { key: company.key, json: { settings: { [text]: 1 } } }
     expectProblem(await api.call('PATCH', '/v1/company', inName), 'invalid_request')
-    const inList = { responder: { kind: 'rules', keywords: [{ any: [`word ${text}`], answer: 'x' }] } }
+    const inList = { responders: [{ kind: 'rules', keywords: [{ any: [`word ${text}`], answer: 'x' }] }] }
     const answer = await api.call('PATCH', '/v1/company', { key: company.key, json: { settings: inList } })
     expect(fieldsOf(answer)).toEqual(['settings.responder.keywords.0.any.0'])
   })

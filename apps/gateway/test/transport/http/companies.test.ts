@@ -67,32 +67,32 @@ it('are listed in pages, each once', async () => {
 it('change their name and single settings; null takes a setting back', async () => {
   const { id, key } = await api.createCompany('Before')
   const patch = async (json: unknown) => (await api.call('PATCH', '/v1/company', { key, json })).body
-  expect(await patch({ settings: { batching: { quietMs: 500 }, responder: { kind: 'none' } } })).toMatchObject({
+  expect(await patch({ settings: { batching: { quietMs: 500 }, responders: [{ kind: 'none' }] } })).toMatchObject({
     name: 'Before',
-    settings: { batching: { quietMs: 500 }, responder: { kind: 'none' } },
+    settings: { batching: { quietMs: 500 }, responders: [{ kind: 'none' }] },
   })
   expect(await patch({ name: 'After', settings: { batching: { maxMs: 4000 } } })).toMatchObject({
     name: 'After',
-    settings: { batching: { maxMs: 4000 }, responder: { kind: 'none' } },
+    settings: { batching: { maxMs: 4000 }, responders: [{ kind: 'none' }] },
   })
   const last = await patch({ settings: { batching: null } })
-  expect(last['settings']).toEqual({ responder: { kind: 'none' } })
+  expect(last['settings']).toEqual({ responders: [{ kind: 'none' }] })
   expect(await api.call('GET', `/v1/companies/${id}`, { key: api.platformKey })).toMatchObject({ body: last })
 })
 
 it('lose none of two changes that are made at the same moment', async () => {
   const { key } = await api.createCompany()
-  const changes = [{ batching: { quietMs: 500 } }, { responder: { kind: 'none' } }]
+  const changes = [{ batching: { quietMs: 500 } }, { responders: [{ kind: 'none' }] }]
   await Promise.all(changes.map((settings) => api.call('PATCH', '/v1/company', { key, json: { settings } })))
   const { body } = await api.call('GET', '/v1/company', { key })
-  expect(body['settings']).toEqual({ batching: { quietMs: 500 }, responder: { kind: 'none' } })
+  expect(body['settings']).toEqual({ batching: { quietMs: 500 }, responders: [{ kind: 'none' }] })
 })
 
 it.each([
   [{ name: '' }, 'name'],
   [{ name: 'x'.repeat(201) }, 'name'],
   [{ settings: { batching: { quietMs: -1 } } }, 'settings.batching.quietMs'],
-  [{ settings: { responder: { kind: 'http', url: 'file:///etc/passwd' } } }, 'settings.responder.url'],
+  [{ settings: { responders: [{ kind: 'http', url: 'file:///etc/passwd' }] } }, 'settings.responders.0.url'],
   [{ settings: { multiTenant: true } }, 'settings.multiTenant'],
 ])('refuse what is not valid: %j', async (json, field) => {
   const { key } = await api.createCompany()
@@ -108,7 +108,7 @@ it('have every change in the audit, with who made it and without values', async 
   const second = await api.call('POST', '/v1/api-keys', { key, json: { name: 'two' } })
   await api.call('DELETE', `/v1/api-keys/${second.body.id}`, { key })
   const responder = { kind: 'http', url: 'https://salon.example/secret-path' }
-  await api.call('PATCH', '/v1/company', { key, json: { name: 'New', settings: { responder } } })
+  await api.call('PATCH', '/v1/company', { key, json: { name: 'New', settings: { responders: [responder] } } })
   await api.call('PATCH', '/v1/company', { key, json: { name: '' } })
 
   const entries = await api.database.database.worker
@@ -127,6 +127,6 @@ it('have every change in the audit, with who made it and without values', async 
     ['company.updated', id],
   ])
   expect(entries.map(({ api_key_id }) => api_key_id)).toEqual(by)
-  expect(entries.at(-1)?.detail).toEqual({ changed: ['name', 'settings.responder'] })
+  expect(entries.at(-1)?.detail).toEqual({ changed: ['name', 'settings.responders'] })
   expect(JSON.stringify(entries)).not.toContain('secret-path')
 })
