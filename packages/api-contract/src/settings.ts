@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { textContent } from './message.ts'
+import { openingHours } from './opening-hours.ts'
 import { sessionSettings } from './session.ts'
 
 /** The text of an answer: what a text message can hold. */
@@ -127,6 +128,7 @@ export const companySettings = z
     batching: batching.optional(),
     responder: responderSettings.optional().describe('Who answers customers. Nobody unless told.'),
     optOut: optOut.optional(),
+    openingHours: openingHours.optional(),
     sessions: sessionSettings.optional().describe("For all of the company's sessions; a session's own go first."),
   })
   .meta({
