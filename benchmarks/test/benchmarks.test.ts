@@ -7,16 +7,14 @@ import { z } from 'zod'
 // The figures of so small a run say nothing, and nothing is asserted of them: only that each is measured and named.
 const positive = z.number().positive()
 const common = { rounds: z.literal(1) }
-const throughput = {
-  count: z.literal(20),
-  sessions: z.literal(2),
-  messagesPerSecond: positive,
-  rawMessagesPerSecond: positive,
-  ratio: positive,
-  cpuMsPerMessage: z.number(),
-  rawCpuMsPerMessage: z.number(),
-  databaseCpuMsPerMessage: z.number(),
-}
+/** Of one direction, the names of its figures beginning with `name`. */
+const throughput = (name: string) =>
+  Object.fromEntries(
+    ['PerSecond', 'RawPerSecond', 'Ratio', 'CpuMs', 'RawCpuMs', 'DatabaseCpuMs'].map((figure) => [
+      `${name}${figure}`,
+      figure.endsWith('CpuMs') ? z.number() : positive,
+    ]),
+  )
 
 const figures = {
   sessions: z.strictObject({
@@ -30,21 +28,26 @@ const figures = {
     connectP50Ms: positive,
     rawConnectP50Ms: positive,
   }),
-  inbound: z.strictObject({
+  pipeline: z.strictObject({
     ...common,
-    ...throughput,
-    benchmark: z.literal('inbound'),
-    addedLatencyP50Ms: z.number(),
-    addedLatencyP99Ms: z.number(),
+    benchmark: z.literal('pipeline'),
+    count: z.literal(20),
+    sessions: z.literal(2),
+    rate: z.literal(200),
+    addedLatencyP50Ms: positive,
+    addedLatencyP99Ms: positive,
+    ...throughput('inbound'),
+    ...throughput('outbound'),
+    ...throughput('fromApi'),
   }),
-  outbound: z.strictObject({
+  webhooks: z.strictObject({
     ...common,
-    ...throughput,
-    benchmark: z.literal('outbound'),
-    acceptedPerSecond: positive,
-    backlogMessagesPerSecond: positive,
-    backlogRatio: positive,
-    backlogCpuMsPerMessage: z.number(),
+    benchmark: z.literal('webhooks'),
+    count: z.literal(20),
+    rate: z.literal(20),
+    deliveriesPerSecond: positive,
+    healthyP99Ms: positive,
+    healthyP99AloneMs: positive,
   }),
   startup: z.strictObject({
     ...common,
@@ -101,14 +104,17 @@ const figures = {
 
 const tiny: [keyof typeof figures, string[]][] = [
   ['sessions', ['--count', '3', '--rounds', '1', '--settle', '0']],
-  ['inbound', '--messages 20 --sessions 2 --customers 3 --paced 10 --rounds 1'.split(' ')],
-  ['outbound', '--messages 20 --sessions 2 --customers 3 --rounds 1'.split(' ')],
+  ['pipeline', '--messages 20 --sessions 2 --customers 3 --paced 10 --rounds 1'.split(' ')],
+  ['webhooks', '--messages 20 --rounds 1'.split(' ')],
   ['startup', ['--rounds', '1', '--settle', '0']],
   ['restart', ['--count', '3', '--rounds', '1']],
   ['takeover', ['--count', '2']],
   ['hold', '--sessions 2 --seconds 2 --per-second 5'.split(' ')],
   ['linking', '--count 2 --others 2 --settle 0'.split(' ')],
 ]
+
+/** Raw Baileys does nothing of the kind. */
+const WITHOUT_RIVAL = new Set(['linking', 'takeover', 'webhooks'])
 
 test.each(tiny)(
   '%s measures and prints its figures as the last line',
@@ -117,7 +123,7 @@ test.each(tiny)(
     expect(code, errors).toBe(0)
     const last = output.trimEnd().split('\n').at(-1) ?? ''
     expect(figures[name].safeParse(JSON.parse(last)).error).toBeUndefined()
-    if (name !== 'linking' && name !== 'takeover') expect(output).toContain('raw Baileys')
+    if (!WITHOUT_RIVAL.has(name)) expect(output).toContain('raw Baileys')
   },
   180_000,
 )
@@ -129,7 +135,7 @@ test('--help lists the benchmarks and gives examples', async () => {
 })
 
 test('an option that is not a number is refused before anything starts', async () => {
-  const { code, errors } = await bench('inbound', '--messages', 'many')
+  const { code, errors } = await bench('pipeline', '--messages', 'many')
   expect(code).toBe(1)
   expect(errors).toContain('whole number')
 })

@@ -9,6 +9,8 @@ import { countMessages } from './stored-results.ts'
 import { until } from './until.ts'
 
 export interface FrontdeskSide extends Side {
+  /** A request of the company that the number belongs to. Rejects unless it succeeds. */
+  call(phone: string, method: 'POST' | 'PATCH', path: string, body: unknown): Promise<unknown>
   /** Takes all sessions offline, as an operator would; messages are accepted nevertheless. */
   stopSessions(): Promise<void>
   /** Asks for all sessions to come online again. */
@@ -42,9 +44,14 @@ export async function openFrontdeskSide(
   const gateway = await startGatewayProcess(resources, directory, info, environment)
   const api = new Pool(gateway.url, { connections: REQUESTS_AT_ONCE })
   resources.defer(() => api.destroy())
-  async function call(path: string, apiKey: string, body?: unknown): Promise<unknown> {
+  async function call(
+    path: string,
+    apiKey: string,
+    body?: unknown,
+    method: 'GET' | 'POST' | 'PATCH' = body === undefined ? 'GET' : 'POST',
+  ): Promise<unknown> {
     const answer = await api.request({
-      method: body === undefined ? 'GET' : 'POST',
+      method,
       path,
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
@@ -53,6 +60,8 @@ export async function openFrontdeskSide(
     if (statusCode >= 300) throw new Error(`The gateway answered ${statusCode}: ${await answer.body.text()}`)
     return answer.body.json()
   }
+
+  const sessionOf = (phone: string) => sessions.get(phone) ?? raise(`There is no session of ${phone}.`)
 
   const each = async (all: Iterable<SeededSession>, action: 'start' | 'pause') => {
     const waiting = [...all].values()
@@ -75,11 +84,12 @@ export async function openFrontdeskSide(
     name: 'Frontdesk',
     pid: gateway.pid,
     phones: companions.map(({ phone }) => phone),
+    call: (phone, method, path, body) => call(path, sessionOf(phone).apiKey, body, method),
     async send(messages) {
       const waiting = messages.values()
       const lane = async () => {
         for (const { from, to, text } of waiting) {
-          const { id: sessionId, apiKey } = sessions.get(from) ?? raise(`There is no session of ${from}.`)
+          const { id: sessionId, apiKey } = sessionOf(from)
           await call('/v1/messages', apiKey, { sessionId, to, content: { kind: 'text', text } })
         }
       }

@@ -3,12 +3,9 @@ import { until } from './until.ts'
 
 /** As many stanzas as the emulator's book holds. */
 const PAGE = 20_000
-/** A message makes up to four stanzas: itself, its receipt, and their acks. */
-export const MAX_PACED_MESSAGES = PAGE / 4
-
 /**
  * Fires the prepared burst at a pace, and measures at the emulator, by its own clock, how long after its sending each
- * message was receipted. Milliseconds, one for each message.
+ * message was receipted. Milliseconds, one for each message, of which there may be 5,000: each makes up to four stanzas.
  */
 export async function receiptDelays(emulator: EmulatorControl, perSecond: number): Promise<number[]> {
   await emulator.configure({ keepsBooks: true })

@@ -19,6 +19,13 @@ const eventOf = <Type extends string, Data extends z.ZodRawShape>(type: Type, ab
     })
     .meta({ description: about })
 
+const isAnswerable = z
+  .boolean()
+  .optional()
+  .describe(
+    'Whether it is one to be answered. False for what an own device wrote, what cannot be read (yet), what is older than ' +
+      '24 hours when it arrives, and the history that the phone hands over when it is linked.',
+  )
 const errorCode = z.string().nullable()
 
 /** Everything that happens in a company. Events hold ids and states, never bodies: read the thing by its id. */
@@ -35,11 +42,12 @@ export const event = z
     eventOf('message.received', 'A message has arrived and is stored, perhaps as pending; it is the subject.', {
       contactId: id,
       direction: messageDirection,
+      isAnswerable,
     }),
     eventOf(
       'message.resolved',
       'A message that could not be read has its content now; it is the subject. Only now it is answered.',
-      { contactId: id, direction: messageDirection },
+      { contactId: id, direction: messageDirection, isAnswerable },
     ),
     eventOf(
       'message.undecryptable',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { displayName, phone } from './common.ts'
+import { openingHours, timeOfDay, timeZone } from './opening-hours.ts'
 import { answerText, keywords, responderChain } from './responder-settings.ts'
 import { sessionSettings } from './session.ts'
 
@@ -77,21 +78,15 @@ const handoff = z
   .describe('When a person answers instead of a responder.')
 export type HandoffSettings = z.infer<typeof handoff>
 
-const timeOfDay = z
-  .string()
-  .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time such as 21:30')
-  .meta({ examples: ['21:30'] })
-
 const quietHours = z
   .strictObject({
+    timeZone,
     from: timeOfDay,
     to: timeOfDay,
     text: answerText.optional().describe('What a customer who writes meanwhile is told, once. Nothing unless told.'),
   })
   .refine(({ from, to }) => from !== to, 'must begin and end at different times')
-  .describe(
-    'Every day, in the time zone of the company: no responder answers then. What is written meanwhile is answered when they end.',
-  )
+  .describe('Every day: no responder answers then. What is written meanwhile is answered when they end.')
 export type QuietHoursSettings = z.infer<typeof quietHours>
 
 /** What a company may set for itself. Everything is optional: what is left out is the deployment's setting. */
@@ -115,6 +110,7 @@ export const companySettings = z
       .optional()
       .describe('Customers who are never answered by a responder, such as suppliers and other bots.'),
     optOut: optOut.optional(),
+    openingHours: openingHours.optional(),
     sessions: sessionSettings.optional().describe("For all of the company's sessions; a session's own go first."),
   })
   .meta({

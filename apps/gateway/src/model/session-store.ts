@@ -2,7 +2,7 @@ import type { MessageContent, MessageOrigin } from '@frontdesk/api-contract'
 
 /**
  * Kinds of Signal keys and other secrets that a session persists, by the number stored. A number is never reused.
- * The names are Baileys' `SignalDataTypeMap` plus `creds`.
+ * The names are Baileys' `SignalDataTypeMap` plus `creds`, and histories that the phone has announced and nobody has read.
  */
 export const KEY_KINDS = {
   session: 0,
@@ -16,6 +16,7 @@ export const KEY_KINDS = {
   'device-list': 8,
   tctoken: 9,
   creds: 10,
+  'undone-history': 11,
 } as const
 export type KeyKind = keyof typeof KEY_KINDS
 
@@ -43,6 +44,8 @@ export interface ReceivedMessage {
   content: MessageContent
   /** Set for what arrived from WhatsApp's offline queue. */
   isOffline: boolean
+  /** Set for what the phone tells of the time before it was linked. */
+  isHistory?: true
   sentAt: Date
 }
 
@@ -97,8 +100,11 @@ export interface SessionStore {
   isCommitted(sequence: number): boolean
   /** Resolves when the change is committed. Rejects with `StoreError` when it never will be: the session must then fall silent. */
   committed(sequence: number): Promise<void>
-  /** Opened values of the keys that exist, as of the newest change published: waits for its commit where it touches one of them. */
-  readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>>
+  /**
+   * Opened values of the keys that exist, of all of the kind where no ids are given, as of the newest change published:
+   * waits for its commit where it touches one of them.
+   */
+  readKeys(kind: KeyKind, ids?: readonly string[]): Promise<Map<string, Uint8Array>>
   /** The plaintext once decrypted from this ciphertext, from the inbox or the journal, for 14 days; also one not committed yet. */
   findPlaintext(ciphertextHash: Uint8Array): Promise<Uint8Array | undefined>
   /** Attributes of the stanzas of messages that are pending and may still come: of the newest 50. */

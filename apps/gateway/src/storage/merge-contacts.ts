@@ -37,11 +37,11 @@ export async function mergeContacts(
         and kept.session_id = copy.session_id and kept.direction = copy.direction
         and kept.whatsapp_id = copy.whatsapp_id
         and kept.content->>'kind' = 'pending' and copy.content->>'kind' <> 'pending'
-      returning kept.company_id, kept.session_id, kept.id, kept.contact_id, kept.direction
+      returning kept.company_id, kept.session_id, kept.id, kept.contact_id, kept.direction, kept.is_answerable
     )
     insert into event (company_id, type, session_id, subject_id, data)
     select company_id, 'message.resolved', session_id, id,
-      jsonb_build_object('contactId', contact_id, 'direction', direction)
+      jsonb_build_object('contactId', contact_id, 'direction', direction, 'isAnswerable', is_answerable)
     from resolved`.execute(db)
   await sql`
     delete from message using message as kept

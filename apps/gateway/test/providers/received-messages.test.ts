@@ -1,4 +1,3 @@
-import { deflateSync } from 'node:zlib'
 import { type AuthenticationCreds, type BinaryNode, initAuthCreds, proto } from 'baileys'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { SessionChange } from '#src/model/session-store.ts'
@@ -9,13 +8,16 @@ const CUSTOMER = '49171@s.whatsapp.net'
 const PHONE = '49170@s.whatsapp.net'
 let creds: AuthenticationCreds
 let received: ReceivedMessages
+let histories: string[]
 
 beforeEach(() => {
   creds = { ...initAuthCreds(), me: { id: '49170:3@s.whatsapp.net', lid: '999:3@lid' } }
+  histories = []
   received = new ReceivedMessages({
     creds,
     contacts: new MemoryContactBook(),
     completeAddress: async (address) => (address.phone === '49171' ? { ...address, lid: '5' } : address),
+    onHistory: (id) => histories.push(id),
   })
 })
 
@@ -170,24 +172,6 @@ describe('what the phone tells its companion', () => {
     expect(creds.myAppStateKeyId).toBe(id)
   })
 
-  const history: proto.IMessage = {
-    protocolMessage: {
-      historySyncNotification: {
-        initialHistBootstrapInlinePayload: deflateSync(
-          proto.HistorySync.encode({
-            syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
-            phoneNumberToLidMappings: [{ pnJid: CUSTOMER, lidJid: '5@lid' }],
-            conversations: [
-              { id: '49172@s.whatsapp.net', lidJid: '6@lid' },
-              { id: '7@lid', pnJid: '49173@s.whatsapp.net' },
-              { id: '123@g.us' },
-              { id: '8@lid' },
-            ],
-          }).finish(),
-        ),
-      },
-    },
-  }
   const migration: proto.IMessage = {
     protocolMessage: {
       lidMigrationMappingSyncMessage: {
@@ -198,26 +182,27 @@ describe('what the phone tells its companion', () => {
     },
   }
 
-  test.each([
-    ['its first history', history, ['49171', '5_reverse', '49172', '6_reverse', '49173', '7_reverse']],
-    ['the move of its account to LIDs', migration, ['49171', '5_reverse']],
-  ])('the LIDs that %s tells are committed with the message, in front of its receipt', async (_what, message, ids) => {
-    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, message)
+  test('the LIDs that it tells when its account moves to them are committed with the message', async () => {
+    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, migration)
     expect(journal).toHaveLength(1)
-    expect(keys?.map((key) => [key.kind, key.id])).toEqual(ids.map((id) => ['lid-mapping', id]))
+    expect(keys?.map((key) => [key.kind, key.id])).toEqual([
+      ['lid-mapping', '49171'],
+      ['lid-mapping', '5_reverse'],
+    ])
     expect(Buffer.from(keys?.[0]?.encode?.() ?? '').toString()).toBe('"5"')
-    expect((await changeFor({ from: CUSTOMER }, message)).keys).toBeUndefined()
+    expect((await changeFor({ from: CUSTOMER }, migration)).keys).toBeUndefined()
   })
 
-  test('a history that cannot be read is kept, and harms nothing', async () => {
-    const broken: proto.IMessage = {
-      protocolMessage: {
-        historySyncNotification: { initialHistBootstrapInlinePayload: Buffer.from('not deflated') },
-      },
-    }
-    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, broken)
-    expect(keys).toEqual([])
+  test('that a history is to be read is committed with the message that announces it', async () => {
+    const history = { protocolMessage: { historySyncNotification: { directPath: '/v/t62' } } }
+    const { keys, journal } = await changeFor({ from: PHONE, category: 'peer' }, history)
     expect(journal).toHaveLength(1)
+    expect(keys?.map(({ kind, id }) => [kind, id])).toEqual([['undone-history', histories[0]]])
+    expect(proto.Message.HistorySyncNotification.decode(keys?.[0]?.encode?.() ?? new Uint8Array()).directPath).toBe(
+      '/v/t62',
+    )
+    expect((await changeFor({ from: CUSTOMER }, history)).keys).toBeUndefined()
+    expect(histories).toHaveLength(1)
   })
 
   test('a stranger who says the same is not believed', async () => {

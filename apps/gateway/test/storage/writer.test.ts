@@ -173,7 +173,7 @@ describe('a message', () => {
     expect(events[0]).toEqual({
       type: 'message.received',
       subject_id: first.id,
-      data: { contactId: own.contactId, direction: 'inbound' },
+      data: { contactId: own.contactId, direction: 'inbound', isAnswerable: true },
     })
   })
 

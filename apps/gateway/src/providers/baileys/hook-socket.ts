@@ -5,6 +5,7 @@ import { addressOfJid, isAddressed } from './addresses.ts'
 import { CommitGate } from './commit-gate.ts'
 import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
+import { HistorySync } from './history-sync.ts'
 import { completeAddress } from './lid-mapping.ts'
 import { plaintextsOf } from './message-stanza.ts'
 import { isFromOwnPhone } from './own-phone.ts'
@@ -49,7 +50,16 @@ export interface SocketHooks {
 export function hookSocket(options: HookOptions): SocketHooks {
   const { creds, ratchets, caches, store, contacts, acks } = options
   const complete: CompleteAddress = (address) => completeAddress(ratchets, address)
-  const received = new ReceivedMessages({ creds, contacts, completeAddress: complete })
+  const received = new ReceivedMessages({
+    ...{ creds, contacts },
+    completeAddress: complete,
+    onHistory: (id) => histories.take(id),
+  })
+  const histories = new HistorySync({
+    ...{ store, ratchets },
+    messageOf: (info) => received.historical(info),
+    onStoreFailure: options.onStoreFailure,
+  })
   const retries = new RetryReceipts({
     ...{ creds, store },
     completeAddress: complete,
@@ -101,7 +111,8 @@ export function hookSocket(options: HookOptions): SocketHooks {
     if (creds.me && isFromOwnPhone(stanza, creds.me)) options.onPhoneSeen(dateOf(stanza.attrs['t']))
   }
   socket.ev.on('connection.update', ({ receivedPendingNotifications }) => {
-    if (receivedPendingNotifications) undecryptable.resume().catch(options.onStoreFailure)
+    if (receivedPendingNotifications)
+      Promise.all([undecryptable.resume(), histories.resume()]).catch(options.onStoreFailure)
   })
   listenFirst(socket, 'CB:message', (stanza) => {
     notePhone(stanza)
@@ -135,6 +146,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
     close: () => {
       gate.shut()
       undecryptable.close()
+      histories.close()
     },
   }
 }

@@ -193,6 +193,8 @@ export class RatchetStore {
     const all = keys.length > 0 ? { ...change, keys: [...keys, ...(change.keys ?? [])] } : change
     if (Object.keys(all).length === 0) return
     const sequence = this.#store.publish(all)
+    // What was remembered of these, that there are none perhaps, is no longer so.
+    for (const { kind, id } of change.keys ?? []) this.#entries.delete(keyIdOf(kind, id))
     for (const { kind, id, value } of written) this.#remember(keyIdOf(kind, id), { kind, value, sequence })
   }
 

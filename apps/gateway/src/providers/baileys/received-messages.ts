@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { MessageContent, PendingReason } from '@frontdesk/api-contract'
-import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16 } from 'baileys'
+import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16, type WAMessage } from 'baileys'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage, SessionChange } from '#src/model/session-store.ts'
@@ -9,9 +9,10 @@ import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
 import { decodeMessage, fromWhatsApp, unshown } from './from-whatsapp.ts'
+import { undoneHistory } from './history-sync.ts'
 import { mappingChanges } from './lid-mapping.ts'
 import { absenceOf, ciphertextsOf, type MessageStanza, readMessageStanza, storableId } from './message-stanza.ts'
-import { resentMessages, sharedAppStateKeys, toldMappings } from './peer-message.ts'
+import { announcedHistory, resentMessages, sharedAppStateKeys, toldMappings } from './peer-message.ts'
 
 /** Knows the other address of a person, without asking anyone. */
 export type CompleteAddress = (address: WhatsAppAddress) => Promise<WhatsAppAddress>
@@ -30,18 +31,28 @@ const MAX_REPEATS = 5
 
 export const hashOf = (ciphertext: Uint8Array): Uint8Array => createHash('sha256').update(ciphertext).digest()
 
+export interface ReceivedMessagesOptions {
+  creds: AuthenticationCreds
+  contacts: ContactBook
+  completeAddress: CompleteAddress
+  /** The phone has a history ready; that it is to be read is about to be published under this id. */
+  onHistory: (id: string) => void
+}
+
 /** Makes the rows of received messages: what is committed together with the ratchet step that decrypted them. */
 export class ReceivedMessages {
   readonly #creds: AuthenticationCreds
   readonly #contacts: ContactBook
   readonly #complete: CompleteAddress
+  readonly #onHistory: (id: string) => void
   /** Baileys hands the very bytes of the stanza on to the decryption: they lead back to it. */
   readonly #stanzas = new WeakMap<Uint8Array, BinaryNode>()
 
-  constructor(options: { creds: AuthenticationCreds; contacts: ContactBook; completeAddress: CompleteAddress }) {
-    this.#creds = options.creds
-    this.#contacts = options.contacts
-    this.#complete = options.completeAddress
+  constructor({ creds, contacts, completeAddress, onHistory }: ReceivedMessagesOptions) {
+    this.#creds = creds
+    this.#contacts = contacts
+    this.#complete = completeAddress
+    this.#onHistory = onHistory
   }
 
   /** Remembers where the ciphertexts of an arriving stanza belong. */
@@ -78,7 +89,7 @@ export class ReceivedMessages {
       return { ...change, ...this.unreadable(draft) }
     }
     // Only own devices are believed what they say about this account.
-    return stanza?.isOwn ? this.#withPeerContent(change, message, stanza) : change
+    return stanza?.isOwn ? this.#withPeerContent(change, message, { stanza, ciphertextHash }) : change
   }
 
   /** What to commit for a ciphertext that cannot be decrypted: a message that says so, and can be read later. */
@@ -97,51 +108,67 @@ export class ReceivedMessages {
     return this.#contactOf(partner, partnerName).then((contactId) => pending({ stanza, contactId }, reason))
   }
 
+  /** The row of a message of a chat's history; nothing for what belongs to no person's chat, or no person wrote. */
+  async historical(info: WAMessage): Promise<ReceivedMessage | undefined> {
+    const content = info.message ? fromWhatsApp(info.message) : undefined
+    const row =
+      content && (await this.#fromPhone(info, content, { envelope: {}, isOffline: false, sentAt: new Date(0) }))
+    return row && { ...row, isHistory: true }
+  }
+
   #withPeerContent(
     change: SessionChange,
     message: proto.IMessage,
-    stanza: MessageStanza,
+    { stanza, ciphertextHash }: { stanza: MessageStanza; ciphertextHash: Uint8Array },
   ): SessionChange | Promise<SessionChange> {
     const { changes, newestId } = sharedAppStateKeys(message)
     if (newestId !== undefined) {
       this.#creds.myAppStateKeyId = newestId
       return { ...change, keys: [...changes, credsChange(this.#creds)] }
     }
+    const history = announcedHistory(message)
+    if (history) {
+      const id = Buffer.from(ciphertextHash).toString('hex')
+      this.#onHistory(id)
+      return { ...change, keys: [undoneHistory(id, history)] }
+    }
     const mappings = toldMappings(message)
-    if (mappings) return mappings.then((pairs) => ({ ...change, keys: mappingChanges(pairs) }))
+    if (mappings) return { ...change, keys: mappingChanges(mappings) }
     const resent = resentMessages(message)
     if (resent.length === 0) return change
-    return Promise.all(resent.map((one) => this.#resentMessage(one, stanza))).then((messages) => ({
+    // It was asked for, so there is a pending row.
+    const rows = resent.map(
+      (info) => info.message && this.#fromPhone(info, fromWhatsApp(info.message) ?? unshown(info.message), stanza),
+    )
+    return Promise.all(rows).then((messages) => ({
       ...change,
-      messages: messages.flat(),
+      messages: messages.filter((row) => row !== undefined && row !== null),
     }))
   }
 
-  async #resentMessage(
-    { info, bytes }: { info: proto.WebMessageInfo; bytes: Uint8Array },
-    stanza: MessageStanza,
-  ): Promise<ReceivedMessage[]> {
-    const { key, message } = info
+  async #fromPhone(
+    { key, message, messageTimestamp, pushName }: WAMessage | proto.WebMessageInfo,
+    content: MessageContent,
+    { envelope, isOffline, sentAt }: Pick<MessageStanza, 'envelope' | 'isOffline' | 'sentAt'>,
+  ): Promise<ReceivedMessage | undefined> {
     const partner = addressOfJid(key?.remoteJid ?? undefined)
-    // It was asked for, so there is a pending row.
-    const content = message && (fromWhatsApp(message) ?? unshown(message))
-    if (!key?.id || !message || !content || !isAddressed(partner)) return []
-    const seconds = Number(info.messageTimestamp ?? 0)
-    return [
-      {
-        id: newId(),
-        contactId: await this.#contactOf(partner, storableText(info.pushName ?? '') || undefined),
-        ...writtenBy(key.fromMe === true),
-        whatsappId: storableId(key.id),
-        // Not the hash of any ciphertext: the journal entry answers a redelivery.
-        ciphertextHash: hashOf(bytes),
-        raw: proto.Message.encode(message).finish(),
-        envelope: stanza.envelope,
-        content,
-        isOffline: stanza.isOffline,
-        sentAt: seconds > 0 ? new Date(seconds * 1000) : stanza.sentAt,
-      },
-    ]
+    if (!key?.id || !message || !isAddressed(partner)) return undefined
+    const seconds = Number(messageTimestamp ?? 0)
+    const raw = proto.Message.encode(message).finish()
+    const isOwn = key.fromMe === true
+    return {
+      id: newId(),
+      contactId: await this.#contactOf(partner, (!isOwn && storableText(pushName ?? '')) || undefined),
+      ...writtenBy(isOwn),
+      whatsappId: storableId(key.id),
+      // Not the hash of any ciphertext: the journal entry answers a redelivery.
+      ciphertextHash: hashOf(Buffer.concat([Buffer.from(`${key.remoteJid}/${key.id}/`), raw])),
+      raw,
+      envelope,
+      content,
+      isOffline,
+      sentAt: seconds > 0 ? new Date(seconds * 1000) : sentAt,
+    }
   }
 
   async #contactOf(partner: WhatsAppAddress, name: string | undefined): Promise<string> {

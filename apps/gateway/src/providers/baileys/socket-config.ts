@@ -4,6 +4,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import {
   type AuthenticationCreds,
   DEFAULT_CONNECTION_CONFIG,
+  proto,
   type UserFacingSocketConfig,
   type WABrowserDescription,
   type WAVersion,
@@ -70,6 +71,8 @@ export function socketConfig(options: SocketConfigOptions): UserFacingSocketConf
     // A pause under the lock under which all messages of the session are handled.
     retryRequestDelayMs: 0,
     syncFullHistory: false,
+    // Histories are read by ours, which does not lose them. Baileys believes that it reads one kind, which never comes.
+    shouldSyncHistoryMessage: ({ syncType }) => syncType === proto.Message.HistorySyncType.FULL,
     markOnlineOnConnect: false,
     emitOwnEvents: false,
   }

@@ -12,6 +12,7 @@ import type { Logger } from 'pino'
 import type { Database } from '#src/storage/database.ts'
 import { readCompanySettings } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
+import { isOpen } from './opening-hours.ts'
 
 /** How soon a change of settings is noticed, milliseconds. */
 const FRESH_MS = 1000
@@ -32,7 +33,7 @@ export interface EffectiveSettings {
   ignore: ReadonlySet<string>
 }
 
-const NOBODY: readonly ResponderSettings[] = [{ kind: 'none' }]
+const NOBODY: ResponderSettings[] = [{ kind: 'none' }]
 /** Somebody who was promised a person waits for one so long, and a person who has written is thought to be there so long. */
 const HANDOFF = { waitingMs: 3_600_000, pauseMs: 1_800_000 }
 
@@ -108,6 +109,7 @@ export function effectiveSettings(
     fallback,
     business = {},
     handoff,
+    openingHours,
     quietHours,
     ignore = [],
   }: CompanySettings,
@@ -119,7 +121,7 @@ export function effectiveSettings(
   return {
     batching: { quietMs, maxMs, maxMessages },
     ...{ optOut, responders, fallback, business, quietHours },
-    isOpen: () => undefined,
+    isOpen: (at) => openingHours && isOpen(openingHours, at),
     handoff: {
       ...handoff,
       waitingMs: handoff?.waitingMs ?? HANDOFF.waitingMs,

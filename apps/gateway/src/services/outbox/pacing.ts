@@ -47,7 +47,7 @@ export class Pacing {
   readonly #session = new TokenBucket({ perMinute: Number.POSITIVE_INFINITY })
   /** A chat that is at rest for so long is full again. */
   readonly #chats = new LRUCache<string, TokenBucket>({ max: MAX_CONTACTS, ttl: 60_000 })
-  /** Messages that were given their turn, with its moment: they do not queue up again. */
+  /** Messages that were given their turn of the session, with its moment: they do not queue up again. */
   readonly #turns = new LRUCache<string, number>({ max: MAX_TURNS })
   /** Contacts that were talked to. */
   readonly #known = new LRUCache<string, true>({ max: MAX_CONTACTS })
@@ -73,19 +73,19 @@ export class Pacing {
     const nowMs = Date.now()
     const { settings } = await this.#read(nowMs)
     const limits = this.#limits(nowMs)
+    const chat = this.#chatBucket(contactId, settings)
     const turnMs = this.#turns.get(id)
-    if (turnMs !== undefined) return this.#awaitTurn(id, turnMs, nowMs, limits.reason)
+    if (turnMs !== undefined) return this.#awaitTurn(id, turnMs, nowMs, chat, limits.reason)
+    // It comes first in its chat, so that nobody takes the chat's token before it has its turn of the session.
+    const chatMs = chat.nextTurn(nowMs)
+    if (chatMs > nowMs) return { untilMs: chatMs, reason: 'pace' }
     const isReply = isAnswer || (hasLimits(limits) && (await this.#isReply(contactId, nowMs)))
     if (!isReply) {
       const pause = await this.#admitContact(contactId, nowMs, limits)
       if (pause !== undefined) return pause
     }
-    const chatMs = this.#chatBucket(contactId, settings).take(nowMs)
-    const sessionMs = isReply ? nowMs : this.#sessionTurn(nowMs, limits)
-    const atMs = Math.max(chatMs, sessionMs)
-    if (atMs <= nowMs) return undefined
-    this.#turns.set(id, atMs)
-    return { untilMs: atMs, reason: sessionMs > chatMs ? limits.reason : 'pace' }
+    const atMs = isReply ? nowMs : this.#sessionTurn(nowMs, limits)
+    return this.#awaitTurn(id, atMs, nowMs, chat, limits.reason)
   }
 
   /** WhatsApp has refused a message because of the pace. Rejects when the database does. */
@@ -103,9 +103,13 @@ export class Pacing {
     await storeThrottling(companyId, this.#options.database.worker, { sessionId, halvings, at })
   }
 
-  #awaitTurn(id: string, turnMs: number, nowMs: number, reason: WaitReason): Pause | undefined {
-    if (turnMs > nowMs) return { untilMs: turnMs, reason }
+  #awaitTurn(id: string, turnMs: number, nowMs: number, chat: TokenBucket, reason: WaitReason): Pause | undefined {
+    if (turnMs > nowMs) {
+      this.#turns.set(id, turnMs)
+      return { untilMs: turnMs, reason }
+    }
     this.#turns.delete(id)
+    chat.take(nowMs)
     return undefined
   }
 

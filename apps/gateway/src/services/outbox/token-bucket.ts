@@ -22,12 +22,16 @@ export class TokenBucket {
 
   /** Takes a token. The moment from which it may be used: `nowMs`, or later. */
   take(nowMs: number): number {
-    const { intervalMs } = this
+    const turnMs = this.nextTurn(nowMs)
+    if (Number.isFinite(this.#rate.perMinute)) this.#fullAtMs = Math.max(this.#fullAtMs, nowMs) + this.intervalMs
+    return turnMs
+  }
+
+  /** The moment that `take` would answer with. */
+  nextTurn(nowMs: number): number {
+    if (!Number.isFinite(this.#rate.perMinute)) return nowMs
     // Everything beyond the capacity has to be waited for.
-    const capacityMs = Math.max(1, Math.floor(this.#rate.perMinute)) * intervalMs
-    if (!Number.isFinite(capacityMs)) return nowMs
-    this.#fullAtMs = Math.max(this.#fullAtMs, nowMs) + intervalMs
-    return Math.max(nowMs, this.#fullAtMs - capacityMs)
+    return Math.max(nowMs, Math.max(this.#fullAtMs, nowMs) + this.intervalMs - this.#capacityMs)
   }
 
   /** Another rate from now on. Turns that were given out keep their moments. */
@@ -37,6 +41,11 @@ export class TokenBucket {
 
   /** Nothing is left at this moment: what comes next waits for a new token. Turns that were given out count no more. */
   empty(nowMs: number): void {
-    this.#fullAtMs = nowMs + Math.max(1, Math.floor(this.#rate.perMinute)) * this.intervalMs
+    this.#fullAtMs = nowMs + this.#capacityMs
+  }
+
+  /** How long an empty bucket takes to be full. */
+  get #capacityMs(): number {
+    return Math.max(1, Math.floor(this.#rate.perMinute)) * this.intervalMs
   }
 }

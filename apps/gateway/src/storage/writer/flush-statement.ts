@@ -68,7 +68,7 @@ with accepted as materialized (
     ciphertext_hash = excluded.ciphertext_hash, is_answerable = excluded.is_answerable
   where message.content->>'kind' = 'pending' and (excluded.content->>'kind' <> 'pending'
     or (excluded.content->>'reason' = 'undecryptable' and message.content->>'reason' <> 'undecryptable'))
-  returning id, company_id, session_id, contact_id, direction, ciphertext_hash,
+  returning id, company_id, session_id, contact_id, direction, ciphertext_hash, is_answerable,
     -- A row that was there carries the lock that the update took on it.
     case when xmax = 0 then 'received' when content->>'kind' = 'pending' then 'undecryptable' else 'resolved' end as news
 ), kept as (
@@ -103,7 +103,7 @@ with accepted as materialized (
 ), announced as (
   insert into event (company_id, type, session_id, subject_id, data)
   select company_id, 'message.' || news, session_id, id,
-    jsonb_build_object('contactId', contact_id, 'direction', direction)
+    jsonb_build_object('contactId', contact_id, 'direction', direction, 'isAnswerable', is_answerable)
   from received
   union all
   select company_id, 'message.status_changed', session_id, id, jsonb_build_object('status', status) from moved

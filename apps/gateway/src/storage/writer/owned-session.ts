@@ -98,7 +98,7 @@ export class WriterSession implements OwnedSession, Owner {
     await new Promise<void>((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
   }
 
-  async readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+  async readKeys(kind: KeyKind, ids?: readonly string[]): Promise<Map<string, Uint8Array>> {
     // Memory is ahead of what a failed store holds: to go on from there would use the same key twice.
     if (this.#failure) throw this.#failure
     if (this.#pending.touches(kind, ids) || this.#inFlight?.touches(kind, ids)) await this.committed(this.#published)

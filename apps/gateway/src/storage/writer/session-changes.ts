@@ -26,8 +26,11 @@ export class SessionChanges {
     if (change.sent) this.sent.push(...change.sent)
   }
 
-  touches(kind: string, ids: readonly string[]): boolean {
-    return this.keys.size > 0 && ids.some((id) => this.keys.has(keyName(kind, id)))
+  /** Whether any of these keys was changed; any of the kind where no ids are given. */
+  touches(kind: string, ids: readonly string[] | undefined): boolean {
+    if (this.keys.size === 0) return false
+    if (ids === undefined) return [...this.keys.values()].some((key) => key.kind === kind)
+    return ids.some((id) => this.keys.has(keyName(kind, id)))
   }
 
   plaintextOf(ciphertextHash: Uint8Array): Uint8Array | undefined {

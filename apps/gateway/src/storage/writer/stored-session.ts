@@ -17,12 +17,11 @@ const MAX_PENDING = 50
 export function storedSession({ worker }: Database, sessionId: string, sealer: Sealer): StoredSession {
   return {
     async readKeys(kind, ids) {
-      const asked = new Map(ids.map((id) => [storableText(id), id]))
+      const asked = new Map(ids?.map((id) => [storableText(id), id]))
+      const isAsked = ids === undefined ? sql`true` : sql`id = any (${[...asked.keys()]}::text[])`
       const { rows } = await sql<{ id: string; value: Uint8Array }>`
         select id, value from signal_key
-        where session_id = ${sessionId} and kind = ${KEY_KINDS[kind]} and id = any (${[...asked.keys()]}::text[])`.execute(
-        worker,
-      )
+        where session_id = ${sessionId} and kind = ${KEY_KINDS[kind]} and ${isAsked}`.execute(worker)
       const opened = rows.map(async (row): Promise<[string, Uint8Array]> => {
         const id = asked.get(row.id) ?? row.id
         return [id, await sealer.open(row.value, keyContext(sessionId, kind, id))]

@@ -8,7 +8,7 @@ const ENTRY = new URL('../../../../../benchmarks/src/main.ts', import.meta.url)
 /** `frontdesk bench`: hands everything after its name to the benchmarks, which live in a workspace of their own. */
 export function benchCommand(argv: readonly string[]): Command {
   return new Command('bench')
-    .description('Measure this machine: sessions, inbound, outbound, startup. `frontdesk bench --help` says more')
+    .description('Measure this machine: sessions, pipeline, webhooks, startup. `frontdesk bench --help` says more')
     .helpOption(false)
     .allowUnknownOption()
     .allowExcessArguments()

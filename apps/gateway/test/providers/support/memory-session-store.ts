@@ -22,7 +22,7 @@ export class MemorySessionStore implements SessionStore {
   readonly sent = new Map<string, SentMessage>()
   readonly requests = new Map<string, number>()
   /** How many keys of each kind were read. */
-  readonly reads: { kind: KeyKind; ids: readonly string[] }[] = []
+  readonly reads: { kind: KeyKind; ids: readonly string[] | undefined }[] = []
   lookups = 0
   /** How long a read takes. */
   readDelayMs = 0
@@ -59,16 +59,18 @@ export class MemorySessionStore implements SessionStore {
     return new Promise((resolve, reject) => this.#waiting.push({ sequence, resolve, reject }))
   }
 
-  async readKeys(kind: KeyKind, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+  async readKeys(kind: KeyKind, ids?: readonly string[]): Promise<Map<string, Uint8Array>> {
     this.reads.push({ kind, ids })
     if (this.heldReads?.kind === kind) await this.heldReads.until
     if (this.readDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.readDelayMs))
     if (this.#failure) throw this.#failure
     const isPending = this.#pending.some(({ keys = [] }) =>
-      keys.some((key) => key.kind === kind && ids.includes(key.id)),
+      keys.some((key) => key.kind === kind && ids?.includes(key.id) !== false),
     )
     if (isPending) await this.committed(this.published)
-    return new Map(ids.flatMap((id) => [...this.#stored(kind, id)].map((value) => [id, value] as const)))
+    const asked =
+      ids ?? [...this.keys.keys()].flatMap((name) => (name.startsWith(`${kind}/`) ? name.slice(kind.length + 1) : []))
+    return new Map(asked.flatMap((id) => [...this.#stored(kind, id)].map((value) => [id, value] as const)))
   }
 
   async findPlaintext(hash: Uint8Array): Promise<Uint8Array | undefined> {
