@@ -15,6 +15,7 @@ import { MessageReader } from '#src/services/messages/message-reader.ts'
 import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
 import { Outbox } from '#src/services/outbox/outbox.ts'
+import { Playground } from '#src/services/playground/playground.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
 import { CompanySecrets } from '#src/services/security/company-secrets.ts'
 import { loadMasterKey, readKeyFile } from '#src/services/security/master-key.ts'
@@ -29,6 +30,7 @@ import { Sessions } from '#src/services/sessions/sessions.ts'
 import { Membership } from '#src/services/supervisor/membership.ts'
 import { Supervisor } from '#src/services/supervisor/supervisor.ts'
 import { connectToSupervisor } from '#src/services/supervisor/supervisor-link.ts'
+import { TurnReader } from '#src/services/turns/turn-reader.ts'
 import { WebhookDeliveries } from '#src/services/webhooks/webhook-deliveries.ts'
 import { WebhookDispatcher } from '#src/services/webhooks/webhook-dispatcher.ts'
 import { WebhookEndpoints } from '#src/services/webhooks/webhook-endpoints.ts'
@@ -71,6 +73,7 @@ interface Foundation {
   wakeUps: WakeUps
   alerts: Alerts
   urlGuard: OutgoingUrlGuard
+  secrets: CompanySecrets
 }
 
 /** What a process that owns sessions has of them. */
@@ -173,12 +176,16 @@ async function layFoundation(
   const wakeUps = starting.use(await openWakeUps({ database, directUrl: secrets.databaseDirectUrl, log }))
   const alerts = starting.use(new Alerts({ database, log }))
   const urlGuard = starting.use(createOutgoingUrlGuard(allowedHosts))
-  return { config, log, database, keyRing, generatedMasterKeyFile: generatedFile, wakeUps, alerts, urlGuard }
+  return {
+    ...{ config, log, database, keyRing, wakeUps, alerts, urlGuard },
+    generatedMasterKeyFile: generatedFile,
+    secrets: new CompanySecrets({ database, keyRing }),
+  }
 }
 
 /** All that owning sessions takes. They are claimed when `sessionHost` is told to, or told of one. */
 async function buildSessionOwner(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, urlGuard, secrets }: Foundation,
   onBegan: (life: NodeLife) => void,
   starting: AsyncDisposableStack,
 ): Promise<SessionOwner> {
@@ -249,7 +256,7 @@ async function buildSessionOwner(
 
 /** The HTTP server and the services behind it. `owner`: what of the sessions is in this process. */
 function buildApi(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, urlGuard, secrets }: Foundation,
   owner: SessionOwner | undefined,
   checkHealth: () => Promise<Record<string, boolean>>,
   starting: AsyncDisposableStack,
@@ -299,6 +306,13 @@ function buildApi(
       events: new EventFeed(database),
       webhookEndpoints: new WebhookEndpoints({ database, keyRing, urlGuard, alerts, onChanged: onDue }),
       webhookDeliveries: new WebhookDeliveries({ database, onDue }),
+      secrets,
+      turns: new TurnReader(database),
+      playground: new Playground({
+        database,
+        answerer: { urlGuard, secret: (companyId, name) => secrets.read(companyId, name), log },
+        batching: config.batching,
+      }),
       health: { check: checkHealth },
     },
     { log, maxBodyBytes: config.http.maxBodyBytes },

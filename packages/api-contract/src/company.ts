@@ -30,6 +30,7 @@ const settingsUpdate = z.strictObject({
   quietHours: companySettings.shape.quietHours.nullable(),
   ignore: companySettings.shape.ignore.nullable(),
   optOut: companySettings.shape.optOut.nullable(),
+  openingHours: companySettings.shape.openingHours.nullable(),
   sessions: companySettings.shape.sessions.nullable(),
 })
 export type SettingsUpdate = z.infer<typeof settingsUpdate>

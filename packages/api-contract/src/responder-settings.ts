@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { textContent } from './message.ts'
+import { compilePattern } from './pattern.ts'
 
 /** The text of an answer: what a text message can hold. */
 export const answerText = textContent.shape.text
@@ -50,7 +51,9 @@ const consequence = {
   when: z
     .enum(['open', 'closed'])
     .optional()
-    .describe('Only while the company is open, or closed, by `openingHours`. Always unless told.'),
+    .describe(
+      'Only while the company is open, or closed, by `openingHours`: never where these are not set. Always unless told.',
+    ),
   handoff: z.boolean().optional().describe('Hands the conversation over to a person, after the answer.'),
 }
 
@@ -59,11 +62,17 @@ const keywordRule = z.strictObject({
   ...consequence,
 })
 
+const pattern = z
+  .string()
+  .min(1)
+  .max(500)
+  .superRefine((source, context) => {
+    const compiled = compilePattern(source)
+    if ('problem' in compiled) context.addIssue({ code: 'custom', message: compiled.problem })
+  })
+
 const patternRule = z.strictObject({
-  pattern: z
-    .string()
-    .min(1)
-    .max(500)
+  pattern: pattern
     .describe(
       'A regular expression in the syntax of RE2, without regard to letter case: it is searched for in each message, in time that grows with its length only.',
     )
@@ -84,7 +93,9 @@ const noResponder = z
 const rulesResponder = z
   .strictObject({
     kind: z.literal('rules'),
-    welcome: answerText.optional().describe('Opens the first answer that a contact ever gets.'),
+    welcome: answerText
+      .optional()
+      .describe('Opens the first answer that a contact ever gets, whichever responder it comes from.'),
     greeting: greeting.optional(),
     keywords: z.array(keywordRule).max(200).optional(),
     patterns: z.array(patternRule).max(100).optional(),

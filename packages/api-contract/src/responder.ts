@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { id, moment, phone } from './common.ts'
-import { labels } from './conversation.ts'
+import { conversationState, labels } from './conversation.ts'
 import { MESSAGE_MODEL_VERSION, messageContent, textContent } from './message.ts'
 
 /** How many messages one answer may have. */
@@ -14,6 +14,9 @@ export const responderRequest = z
   .strictObject({
     modelVersion: z.literal(MESSAGE_MODEL_VERSION).describe("Version of the form of the messages' `content`."),
     turnId: id,
+    isTrial: z
+      .boolean()
+      .describe('It is only tried, in the playground, and no customer gets the answer: nothing is to come of it.'),
     company: z.strictObject({ id, name: z.string() }),
     session: z.strictObject({ id, name: z.string(), phone: phone.nullable() }),
     contact: z.strictObject({
@@ -21,6 +24,13 @@ export const responderRequest = z
       name: z.string().nullable(),
       phone: phone.nullable(),
       lid: z.string().nullable(),
+    }),
+    conversation: z.strictObject({
+      id,
+      state: conversationState,
+      labels,
+      isFirst: z.boolean().describe('Whether nothing was ever written to the contact before.'),
+      heldUntil: moment.nullable().describe('The end of the quiet hours that the messages have waited for.'),
     }),
     messages: z
       .array(

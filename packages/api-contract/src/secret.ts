@@ -12,8 +12,14 @@ export const secret = z
 export type Secret = z.infer<typeof secret>
 
 export const putSecret = z
-  .strictObject({ value: z.string().min(1).max(4000) })
-  .meta({ id: 'PutSecret', examples: [{ value: 'sk-...' }] })
+  .strictObject({
+    value: z
+      .string()
+      .min(8)
+      .max(4000)
+      .regex(/^\P{Cc}+$/u, 'must hold no line break and no other control character'),
+  })
+  .meta({ id: 'PutSecret', examples: [{ value: 'sk-proj-3f9b...' }] })
 export type PutSecret = z.infer<typeof putSecret>
 
 export const secretParams = z.strictObject({ name: secretName })

@@ -45,7 +45,9 @@ export const turnTrace = z.strictObject({
   guard: z
     .string()
     .nullable()
-    .describe('Why no responder was asked, such as `quiet_hours` or `conversation_with_human`; null when they were.'),
+    .describe(
+      'Why no responder was asked, a code of the errors such as `conversation_with_person`; null when they were.',
+    ),
   steps: z.array(responderStep),
   usedFallback: z.boolean().describe('Whether the company’s fallback was said.'),
   handoff: z.string().nullable().describe('Why it was handed over to a person; null when it was not.'),
@@ -66,7 +68,6 @@ export const turnResource = z
     heldUntil: moment.nullable(),
     received: z.array(id).describe('The customer’s messages.'),
     sent: z.array(id).describe('The messages of the answer.'),
-    trace: turnTrace.nullable().describe('What happened; null while the turn is open, and after 30 days.'),
     createdAt: moment,
     closedAt: moment.nullable(),
   })
@@ -75,6 +76,13 @@ export const turnResource = z
     description: 'One burst of messages on its way to one answer, and why the answer is what it is.',
   })
 export type TurnResource = z.infer<typeof turnResource>
+
+export const turnDetails = turnResource
+  .extend({
+    trace: turnTrace.nullable().describe('What happened; null while the turn is open, and after 30 days.'),
+  })
+  .meta({ id: 'TurnDetails' })
+export type TurnDetails = z.infer<typeof turnDetails>
 
 export const turnQuery = z.strictObject({
   sessionId: id.optional(),

@@ -160,6 +160,31 @@ export const ERRORS = {
     title: 'The webhook endpoint could not be reached. Check its URL and that it is up.',
   },
   // answer
+  secret_limit_reached: {
+    status: 409,
+    stage: 'accept',
+    title: 'The company has as many secrets as it may have. Delete one that nothing needs, or replace one.',
+  },
+  playground_busy: {
+    status: 429,
+    stage: 'accept',
+    title: 'The company is trying as many conversations at once as it may. Wait for one of them to be answered.',
+  },
+  playground_timed_out: {
+    status: 504,
+    stage: 'answer',
+    title: 'The draft had no answer within 60 seconds. Look at what its responders wait for.',
+  },
+  secret_missing: {
+    status: 409,
+    stage: 'answer',
+    title: 'A secret that the responder needs is not there, or has not the form that it must have. Store it anew.',
+  },
+  responder_paused: {
+    status: 503,
+    stage: 'answer',
+    title: "The company's responder has failed again and again. It is asked again after half a minute.",
+  },
   responder_timed_out: {
     status: 504,
     stage: 'answer',

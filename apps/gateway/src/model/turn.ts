@@ -6,6 +6,8 @@ export interface Turn {
   company: { id: string; name: string }
   session: { id: string; name: string; phone: string | null }
   contact: { id: string; name: string | null; phone: string | null; lid: string | null }
+  /** All of the contact's numbers and LIDs. */
+  addresses: string[]
   /** The contact wants no messages. */
   isOptedOut: boolean
   /** Nothing was ever written to the contact before. */
@@ -26,6 +28,7 @@ export interface TurnConversation {
   state: ConversationState
   /** Its own responders; null for the company's. */
   responders: ResponderSettings[] | null
+  labels: string[]
   /** Answers of the bot since it was opened, and their cost in millionths of the price's currency. */
   turns: number
   costMicros: number

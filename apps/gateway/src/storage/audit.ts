@@ -38,6 +38,8 @@ type AuditAction =
   | 'webhook_endpoint.secret_rotated'
   | 'webhook_endpoint.tested'
   | 'webhook_deliveries.replayed'
+  | 'secret.put'
+  | 'secret.deleted'
 
 /** Records a change in the change's own transaction: there is never one without the other. */
 export async function appendAudit(db: Kysely<Schema>, entry: AuditEntry): Promise<void> {

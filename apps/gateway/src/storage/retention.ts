@@ -17,6 +17,7 @@ const COMMAND_DAYS = 1
 const LINKING_ATTEMPT_DAYS = 1
 const BULK_OPERATION_DAYS = 7
 const CLEARED_ALERT_DAYS = 90
+const TURN_TRACE_DAYS = 30
 /** Of processes that are gone and come back under another name. */
 const NODE_DAYS = 30
 /** Should it come back, it counts its lives anew: no lease may still name one of the former. */
@@ -45,6 +46,7 @@ export interface MaintenanceResult {
   linkingAttemptsDeleted: number
   bulkOperationsDeleted: number
   alertsDeleted: number
+  turnTracesDeleted: number
   nodesDeleted: number
   deliveriesGivenUp: number
   deliveriesDeleted: number
@@ -108,6 +110,7 @@ export async function maintain(
     linkingAttemptsDeleted: await deleteOld('linking_attempt', 'created_at', LINKING_ATTEMPT_DAYS),
     bulkOperationsDeleted: await deleteOld('bulk_operation', 'finished_at', BULK_OPERATION_DAYS),
     alertsDeleted: await deleteOld('alert', 'cleared_at', CLEARED_ALERT_DAYS),
+    turnTracesDeleted: await deleteOld('turn_trace', 'created_at', TURN_TRACE_DAYS),
     nodesDeleted: await deleteOld('node', 'started_at', NODE_DAYS, IS_FORGOTTEN),
     // Those of endpoints that are paused or disabled, which nobody tries.
     deliveriesGivenUp: await repeat(() =>

@@ -308,7 +308,7 @@ interface CompanySecretTable {
   /** Sealed. */
   value: Uint8Array
   hint: string
-  updated_at: MomentOfCreation
+  updated_at: ColumnType<Date, Date | undefined, Date>
 }
 
 interface MessageTable {

@@ -10,6 +10,7 @@ import type {
 import { type Kysely, sql } from 'kysely'
 import type { ErrorCode } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
+import { storableJson } from '#src/model/storable-text.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
 import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
@@ -136,6 +137,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     conversation_id: string
     conversation_state: ConversationState
     conversation_responders: ResponderSettings[] | null
+    conversation_labels: string[]
     conversation_turns: number
     conversation_cost_micros: number
     turns_today: number
@@ -153,7 +155,8 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
         select from message answer where answer.company_id = ${companyId} and answer.contact_id = contact.id
           and answer.direction = 'outbound') as is_first,
       conversation.id as conversation_id, conversation.state as conversation_state,
-      conversation.responders as conversation_responders, conversation.turns as conversation_turns,
+      conversation.responders as conversation_responders, conversation.labels as conversation_labels,
+      conversation.turns as conversation_turns,
       conversation.cost_micros as conversation_cost_micros,
       coalesce(today.turns, 0) as turns_today, coalesce(today.cost_micros, 0) as cost_micros_today,
       message.id as message_id, message.content, coalesce(message.sent_at, message.created_at) as sent_at
@@ -186,6 +189,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       id: first.conversation_id,
       state: first.conversation_state,
       responders: first.conversation_responders,
+      labels: first.conversation_labels,
       turns: first.conversation_turns,
       costMicros: first.conversation_cost_micros,
     },
@@ -259,7 +263,7 @@ export async function closeTurn(
         cost_micros = today.cost_micros + excluded.cost_micros
     ), traced as (
       insert into turn_trace (turn_id, company_id, trace)
-      select id, ${companyId}, ${JSON.stringify(trace ?? null)}::jsonb from closed where ${trace !== undefined}
+      select id, ${companyId}, ${trace === undefined ? null : storableJson(trace)}::jsonb from closed where ${trace !== undefined}
     ), announced as (
       insert into event (company_id, type, session_id, subject_id, data)
       select ${companyId}, type, session_id, subject_id, data from (

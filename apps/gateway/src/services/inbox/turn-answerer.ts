@@ -4,10 +4,12 @@ import type { ErrorCode } from '#src/model/errors.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
 import { type Handoff, judgeTurn } from '#src/services/conversations/judge-turn.ts'
 import { optOutWish } from '#src/services/outbox/opt-out-wish.ts'
+import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
 import { createResponder } from '#src/services/responders/create-responder.ts'
 import type { Responder } from '#src/services/responders/responder.ts'
 import { askResponders, type ChainReply } from '#src/services/responders/responder-chain.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { boundTrace } from '#src/services/turns/bound-trace.ts'
 import type { CompanySettingsReader, EffectiveSettings } from './company-settings.ts'
 
 export interface TurnAnswererOptions {
@@ -42,6 +44,7 @@ export class TurnAnswerer {
   readonly #options: TurnAnswererOptions
   /** Responders prepare themselves once for their settings, and live as long as these are known. */
   readonly #chains = new WeakMap<readonly ResponderSettings[], Responder[]>()
+  readonly #breaker = new CircuitBreaker()
 
   constructor(options: TurnAnswererOptions) {
     this.#options = options
@@ -66,6 +69,12 @@ export class TurnAnswerer {
       ...{ guard: null, steps: [], usedFallback: false, handoff: null, waitedMs, ...trace },
       answeredMs: Math.round(performance.now() - beganAt),
     })
+    const used = new Set<string>()
+    const secret = async (name: string) => {
+      const value = await this.#options.secret(turn.company.id, name)
+      if (value !== undefined) used.add(value)
+      return value
+    }
 
     const returnsAt = new Date(at.getTime() + settings.handoff.waitingMs)
     const verdict = await judgeTurn(turn, settings, { at, history: (limit) => history(turn, limit) })
@@ -86,7 +95,7 @@ export class TurnAnswerer {
         tools: {
           ...{ at, signal, callsTools, business: settings.business, isOpen: settings.isOpen(at) },
           history: (limit) => history(turn, limit),
-          secret: (name) => this.#options.secret(turn.company.id, name),
+          secret,
         },
         onError: (err, name) =>
           this.#options.log.error({ err, turnId: turn.id, responder: name }, 'A responder failed unexpectedly.'),
@@ -95,8 +104,10 @@ export class TurnAnswerer {
     return {
       ...{ messages, responder, labels, usage },
       ...(errorCode && { errorCode }),
-      ...(handoff !== undefined && { handoff: { reason: 'responder', detail: handoff, returnsAt } }),
-      trace: traceOf({ steps, usedFallback, handoff: handoff ?? null }),
+      ...(handoff !== undefined && {
+        handoff: { reason: responder === 'rules' ? 'rule' : 'responder', detail: handoff, returnsAt },
+      }),
+      trace: boundTrace(traceOf({ steps, usedFallback, handoff: handoff ?? null }), used),
     }
   }
 
@@ -115,7 +126,8 @@ export class TurnAnswerer {
       const { urlGuard, log } = this.#options
       const onFailure = ({ id, company }: Turn, { errorCode, detail }: { errorCode: ErrorCode; detail: string }) =>
         log.warn({ companyId: company.id, turnId: id, code: errorCode, detail }, 'A responder did not answer.')
-      chain = settings.map((each) => createResponder(each, { urlGuard, onFailure }))
+      const breaker = this.#breaker
+      chain = settings.map((each) => createResponder(each, { urlGuard, breaker, onFailure }))
       this.#chains.set(settings, chain)
     }
     return chain

@@ -3,6 +3,8 @@ import { type Dispatcher, request } from 'undici'
 import { type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import { isBlank, sanitizeText } from '#src/model/text.ts'
 import type { Turn } from '#src/model/turn.ts'
+import { readRetryAfter } from '#src/services/webhooks/retry-after.ts'
+import { signDelivery } from '#src/services/webhooks/sign-delivery.ts'
 import type { Reply } from './responder.ts'
 
 const MAX_ANSWER_BYTES = 1024 * 1024
@@ -13,6 +15,8 @@ export interface ResponderFailure {
   detail: string
   /** Whether another attempt would fail the same way. */
   isFinal: boolean
+  /** How long the company's system asks us to wait. */
+  retryAfterMs?: number
 }
 
 export interface PostOptions {
@@ -20,25 +24,36 @@ export interface PostOptions {
   agent: Dispatcher
   timeoutMs: number
   signal: AbortSignal
+  /** Signs the request, as webhooks are. */
+  secret?: string
+  /** Nothing is to come of it. */
+  isTrial: boolean
 }
 
 /** One attempt to have a turn answered by a company's system. Rejects only when `signal` is aborted. */
 export async function postTurn(
   turn: Turn,
-  { url, agent, timeoutMs, signal }: PostOptions,
+  { url, agent, timeoutMs, signal, secret, isTrial }: PostOptions,
 ): Promise<Reply | ResponderFailure> {
   const timeout = AbortSignal.timeout(timeoutMs)
+  const posted = JSON.stringify(requestOf(turn, isTrial))
+  const signature = secret !== undefined && signDelivery(turn.id, posted, { secrets: [secret], at: new Date() })
   try {
-    const { statusCode, body } = await request(url, {
+    const { statusCode, headers, body } = await request(url, {
       dispatcher: agent,
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': turn.id, 'user-agent': 'Frontdesk' },
-      body: JSON.stringify(requestOf(turn)),
+      headers: {
+        ...{ 'content-type': 'application/json', 'idempotency-key': turn.id, 'user-agent': 'Frontdesk' },
+        ...signature,
+      },
+      body: posted,
       signal: AbortSignal.any([signal, timeout]),
     })
     // The whole answer is read, even if only its status counts, so that the connection can be used again.
     const text = await readText(body)
-    return judge(statusCode, text)
+    const judged = judge(statusCode, text)
+    const retryAfterMs = 'outcome' in judged ? undefined : readRetryAfter(headers['retry-after'])
+    return retryAfterMs === undefined ? judged : { ...judged, retryAfterMs }
   } catch (error) {
     signal.throwIfAborted()
     if (timeout.aborted) {
@@ -49,12 +64,17 @@ export async function postTurn(
   }
 }
 
-const requestOf = ({ id, company, session, contact, messages }: Turn): ResponderRequest => ({
+const requestOf = (
+  { id, company, session, contact, conversation, isFirst, heldUntil, messages }: Turn,
+  isTrial: boolean,
+): ResponderRequest => ({
   modelVersion: MESSAGE_MODEL_VERSION,
   turnId: id,
-  company,
-  session,
-  contact,
+  ...{ isTrial, company, session, contact },
+  conversation: {
+    ...{ id: conversation.id, state: conversation.state, labels: conversation.labels, isFirst },
+    heldUntil: heldUntil?.toISOString() ?? null,
+  },
   messages: messages.map((message) => ({ ...message, sentAt: message.sentAt.toISOString() })),
 })
 

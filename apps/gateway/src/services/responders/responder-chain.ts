@@ -38,6 +38,7 @@ export async function askResponders(
 ): Promise<ChainReply> {
   const steps: ResponderStep[] = []
   const labels = new Set<string>()
+  const opening: AnswerMessage[] = []
   const usage = { inputTokens: 0, outputTokens: 0, costMicros: 0 }
   let failure: ErrorCode | undefined
   for (const responder of responders) {
@@ -53,15 +54,17 @@ export async function askResponders(
     const isOver = outcome === 'answered' || outcome === 'silent' || handoff !== undefined
     if (isOver) {
       return {
-        ...{ messages, responder: responder.name, labels: [...labels], usage, steps, usedFallback: false },
+        messages: messages.length > 0 ? [...opening, ...messages] : [],
+        ...{ responder: responder.name, labels: [...labels], usage, steps, usedFallback: false },
         ...(handoff !== undefined && { handoff }),
         ...(errorCode && { errorCode }),
       }
     }
+    opening.push(...messages)
     failure ??= errorCode
   }
   return {
-    messages: fallback === undefined ? [] : [{ kind: 'text', text: fallback }],
+    messages: fallback === undefined ? [] : [...opening, { kind: 'text', text: fallback }],
     responder: responders.at(-1)?.name ?? null,
     ...{ labels: [...labels], usage, steps, usedFallback: fallback !== undefined },
     ...(failure && { errorCode: failure }),

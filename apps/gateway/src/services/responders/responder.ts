@@ -8,7 +8,7 @@ import type { PastMessage, Turn } from '#src/model/turn.ts'
  */
 export interface Reply {
   outcome: ResponderStep['outcome']
-  /** In the order of sending; some only of `answered`. */
+  /** In the order of sending. Of `answered`; of `passed`, what is said before the answer that somebody else has. */
   messages: AnswerMessage[]
   /** Hands the conversation over to a person, with the reason as the responder puts it. */
   handoff?: string

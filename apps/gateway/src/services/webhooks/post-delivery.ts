@@ -2,6 +2,7 @@ import { type Dispatcher, request } from 'undici'
 import { type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import { sanitizeText } from '#src/model/text.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { readRetryAfter } from './retry-after.ts'
 
 /** From the attempt's begin to its end, whatever the endpoint does. */
 const TIMEOUT_MS = 15_000
@@ -80,13 +81,6 @@ async function readBeginning(body: Dispatcher.ResponseData['body']): Promise<str
   }
   const text = Buffer.concat(chunks).subarray(0, ANSWER_BYTES).toString('utf8')
   return sanitizeText(text)
-}
-
-function readRetryAfter(header: string | string[] | undefined): number | undefined {
-  const [value] = [header ?? []].flat()
-  if (value === undefined) return undefined
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }
 
 function codeOf(error: unknown, timeout: AbortSignal): ErrorCode {

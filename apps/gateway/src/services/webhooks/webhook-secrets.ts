@@ -24,6 +24,9 @@ interface SigningSecret {
 
 export const newSecret = (): string => PREFIX + randomBytes(SECRET_BYTES).toString('base64')
 
+/** Whether one that somebody else has made can sign. */
+export const isSigningSecret = (value: string): boolean => /^whsec_[A-Za-z0-9+/]{16,}={0,2}$/.test(value)
+
 /** The secrets that sign now, newest first. */
 export const validSecrets = (signing: readonly SigningSecret[], now: Date): SigningSecret[] =>
   signing.filter(({ expiresAt }) => expiresAt === null || Date.parse(expiresAt) > now.getTime())

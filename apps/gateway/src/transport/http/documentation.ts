@@ -25,6 +25,11 @@ const TAGS = [
       'Linked WhatsApp numbers: linking by QR or pairing code, how they are, and what can be asked of one or many.',
   },
   { name: 'Messages', description: 'Sending, and reading what was said.' },
+  {
+    name: 'Answers',
+    description:
+      'Why something was answered, or was not; trying an answer before customers get it; what responders need.',
+  },
   { name: 'Events', description: 'Everything that happened, in order.' },
   { name: 'Alerts', description: 'What a person should know of, until it is over.' },
   { name: 'Webhooks', description: 'Having events posted to a URL.' },

@@ -29,8 +29,11 @@ import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { platformCompanyRoutes } from './routes/platform-companies.ts'
 import { platformSettingsRoutes } from './routes/platform-settings.ts'
+import { playgroundRoutes } from './routes/playground.ts'
+import { secretRoutes } from './routes/secrets.ts'
 import { sessionLinkingRoutes } from './routes/session-linking.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { turnRoutes } from './routes/turns.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import type { HttpServices } from './services.ts'
@@ -115,6 +118,9 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     alertRoutes(server, services)
     webhookRoutes(server, services)
     deliveryRoutes(server, services)
+    secretRoutes(server, services)
+    turnRoutes(server, services)
+    playgroundRoutes(server, services)
   })
   return server
 }

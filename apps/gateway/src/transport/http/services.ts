@@ -21,11 +21,18 @@ import type {
   MessageResource,
   OutgoingContent,
   PlatformSettings as PlatformSettingsResource,
+  PlaygroundAnswer,
+  PlaygroundRequest,
+  PutSecret,
   ReplayDeliveries,
   ReplayResult,
   RotateWebhookSecret,
+  Secret,
   Session,
   SessionDetails,
+  TurnDetails,
+  TurnQuery,
+  TurnResource,
   UpdateCompany,
   UpdateContact,
   UpdatePlatformSettings,
@@ -52,6 +59,9 @@ export interface HttpServices {
   alerts: AlertList
   webhookEndpoints: WebhookEndpoints
   webhookDeliveries: WebhookDeliveries
+  secrets: Secrets
+  turns: TurnReader
+  playground: Playground
   health: Health
 }
 
@@ -160,6 +170,21 @@ interface WebhookDeliveries {
   get(companyId: string, id: string): Promise<WebhookDelivery>
   replay(companyId: string, id: string, actor: Actor): Promise<WebhookDelivery>
   replayAll(companyId: string, filter: ReplayDeliveries, actor: Actor): Promise<ReplayResult>
+}
+
+interface Secrets {
+  put(companyId: string, name: string, input: PutSecret, actor: Actor): Promise<Secret>
+  list(companyId: string): Promise<Secret[]>
+  delete(companyId: string, name: string, actor: Actor): Promise<void>
+}
+
+interface TurnReader {
+  get(companyId: string, turnId: string): Promise<TurnDetails>
+  list(companyId: string, query: TurnQuery): Promise<List<TurnResource>>
+}
+
+interface Playground {
+  try(companyId: string, input: PlaygroundRequest, signal: AbortSignal): Promise<PlaygroundAnswer>
 }
 
 interface Health {

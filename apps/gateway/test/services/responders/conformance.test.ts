@@ -1,5 +1,6 @@
 import { answerMessage, type ResponderSettings } from '@frontdesk/api-contract'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
 import { createResponder } from '#src/services/responders/create-responder.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { hangUp, startCompanySystem, texts } from './company-system.ts'
@@ -22,7 +23,12 @@ describe.each(kinds)('%s', (_, settings) => {
   const responderOf = () => {
     const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])
     onTestFinished(() => urlGuard[Symbol.asyncDispose]())
-    return createResponder(settings, { urlGuard, onFailure: () => undefined, firstRetryMs: 1 })
+    return createResponder(settings, {
+      urlGuard,
+      breaker: new CircuitBreaker(),
+      onFailure: () => undefined,
+      firstRetryMs: 1,
+    })
   }
   test('bears the name of its kind', () => {
     expect(responderOf().name).toBe(settings.kind)

@@ -1,5 +1,6 @@
 import { type HttpResponderSettings, MAX_TEXT_LENGTH, responderRequest } from '@frontdesk/api-contract'
 import { expect, onTestFinished, test } from 'vitest'
+import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
 import { createHttpResponder } from '#src/services/responders/http-responder.ts'
 import type { ResponderFailure } from '#src/services/responders/post-turn.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
@@ -11,9 +12,10 @@ function setUp(settings: Partial<HttpResponderSettings> & { url: string }, allow
   const failures: ResponderFailure[] = []
   const urlGuard = createOutgoingUrlGuard(allowedHosts)
   onTestFinished(() => urlGuard[Symbol.asyncDispose]())
+  const breaker = new CircuitBreaker()
   const responder = createHttpResponder(
     { kind: 'http', ...settings },
-    { urlGuard, onFailure: (_, failure) => failures.push(failure), firstRetryMs: 1 },
+    { urlGuard, breaker, onFailure: (_, failure) => failures.push(failure), firstRetryMs: 1 },
   )
   return { responder, failures }
 }

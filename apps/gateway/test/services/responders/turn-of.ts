@@ -8,9 +8,10 @@ export const turnOf = (...contents: (string | MessageContent)[]): Turn => ({
   company: { id: newId(), name: 'Salon Margot' },
   session: { id: newId(), name: 'main', phone: '4917012345678' },
   contact: { id: newId(), name: 'Ada', phone: '4917600000001', lid: '123456789012345' },
+  addresses: ['4917600000001', '123456789012345'],
   isOptedOut: false,
   isFirst: false,
-  conversation: { id: newId(), state: 'bot', responders: null, turns: 0, costMicros: 0 },
+  conversation: { id: newId(), state: 'bot', responders: null, labels: [], turns: 0, costMicros: 0 },
   today: { turns: 0, costMicros: 0 },
   heldUntil: null,
   messages: contents.map((content) => ({

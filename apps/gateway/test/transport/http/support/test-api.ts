@@ -5,12 +5,15 @@ import { EventFeed } from '#src/services/events/event-feed.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
 import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import { MessageIntake } from '#src/services/outbox/message-intake.ts'
+import { Playground } from '#src/services/playground/playground.ts'
 import { OPERATOR } from '#src/services/security/actor.ts'
 import { ApiKeys } from '#src/services/security/api-keys.ts'
+import { CompanySecrets } from '#src/services/security/company-secrets.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import { BulkOperations } from '#src/services/sessions/bulk-operations.ts'
 import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
+import { TurnReader } from '#src/services/turns/turn-reader.ts'
 import { WebhookDeliveries } from '#src/services/webhooks/webhook-deliveries.ts'
 import { WebhookDispatcher } from '#src/services/webhooks/webhook-dispatcher.ts'
 import { WebhookEndpoints } from '#src/services/webhooks/webhook-endpoints.ts'
@@ -92,6 +95,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
   const webhooks = { database: database.database, keyRing: database.keyRing, urlGuard, alerts }
   const dispatcher = new WebhookDispatcher({ ...webhooks, log })
   const onDue = (endpointId: string) => dispatcher.look(endpointId)
+  const secrets = new CompanySecrets({ database: database.database, keyRing: database.keyRing })
   const server = createHttpServer(
     {
       apiKeys,
@@ -106,6 +110,13 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       alerts,
       webhookEndpoints: new WebhookEndpoints({ ...webhooks, onChanged: onDue }),
       webhookDeliveries: new WebhookDeliveries({ database: database.database, onDue }),
+      secrets,
+      turns: new TurnReader(database.database),
+      playground: new Playground({
+        database: database.database,
+        answerer: { urlGuard, secret: (companyId, name) => secrets.read(companyId, name), log },
+        batching: { quietMs: 0, maxMs: 0, maxMessages: 50 },
+      }),
       health: { check: async () => health },
     },
     { log, maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES },
