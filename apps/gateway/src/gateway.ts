@@ -8,6 +8,8 @@ import { createBaileysProvider } from '#src/providers/baileys/create-baileys-pro
 import { Alerts } from '#src/services/alerts/alerts.ts'
 import { BackupSchedule } from '#src/services/backups/backup-schedule.ts'
 import { Companies } from '#src/services/companies/companies.ts'
+import { ConversationSweep } from '#src/services/conversations/conversation-sweep.ts'
+import { Conversations } from '#src/services/conversations/conversations.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { Inbox } from '#src/services/inbox/inbox.ts'
 import { startMaintenance } from '#src/services/maintenance/start-maintenance.ts'
@@ -107,6 +109,7 @@ export async function startGateway(
   const foundation = await layFoundation(config, databaseUrl, log, starting)
   const { database, keyRing, alerts, generatedMasterKeyFile } = foundation
   starting.use(await startMaintenance({ database, keyRing, alerts, log }))
+  starting.use(new ConversationSweep({ database, log }))
   const { url: backupUrl, ...schedule } = config.backups
   if (backupUrl !== undefined) {
     const masterKey = async () => (await loadMasterKey(config.secrets, async () => true)).masterKey
@@ -245,7 +248,10 @@ async function buildSessionOwner(
     wokenUp({ kind, id }) {
       if (kind === 'outbox') outbox.refresh(id)
       else if (kind === 'company') inbox.settingsChanged(id)
-      else if (kind === 'session' || kind === 'command') sessionHost.lookAt(id)
+      else if (kind === 'chat') {
+        const [sessionId = '', contactId = ''] = id.split('/')
+        inbox.takenOver(sessionId, contactId)
+      } else if (kind === 'session' || kind === 'command') sessionHost.lookAt(id)
     },
     missed: () => sessionHost.lookAtAll(),
   })
@@ -261,9 +267,13 @@ function buildApi(
   checkHealth: () => Promise<Record<string, boolean>>,
   starting: AsyncDisposableStack,
 ) {
+  const onTakenOver = (sessionId: string, contactId: string) => {
+    if (owner?.inbox.takenOver(sessionId, contactId) !== true)
+      wakeUps.send({ kind: 'chat', id: `${sessionId}/${contactId}` })
+  }
   const intake = starting.use(
     new MessageIntake({
-      database,
+      ...{ database, onTakenOver },
       onQueued(sessionId, messages) {
         if (owner?.outbox.enqueue(sessionId, messages) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
       },
@@ -303,6 +313,7 @@ function buildApi(
       outbox: intake,
       messages: new MessageReader(database),
       contacts: new ContactWishes(database),
+      conversations: new Conversations({ database, onTakenOver }),
       events: new EventFeed(database),
       webhookEndpoints: new WebhookEndpoints({ database, keyRing, urlGuard, alerts, onChanged: onDue }),
       webhookDeliveries: new WebhookDeliveries({ database, onDue }),

@@ -34,3 +34,6 @@ export const pageSize = (largest: number, usual: number) =>
     .max(largest)
     .default(usual)
     .describe(`How many items at most: 1 to ${largest}, ${usual} unless told.`)
+
+/** Any JSON. By name, since it holds itself. */
+export const json = z.json().register(z.globalRegistry, { id: 'Json', description: 'Any JSON.' })

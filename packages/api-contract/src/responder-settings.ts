@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { json } from './common.ts'
 import { textContent } from './message.ts'
 import { compilePattern } from './pattern.ts'
 
@@ -143,7 +144,7 @@ const httpTool = z
     name: toolName,
     description: z.string().min(1).max(1000).describe('Tells the model what it gives, and when to use it.'),
     parameters: z
-      .record(z.string(), z.json())
+      .record(z.string(), json)
       .describe('A JSON Schema of an object: arguments that do not fit are refused before the system is called.')
       .meta({ examples: [{ type: 'object', properties: { service: { type: 'string' } }, required: ['service'] }] }),
     url: companyUrl.describe(
@@ -239,7 +240,9 @@ const aiResponder = z
     'Asks a language model, which knows the facts of the company and the conversation, and may use tools. When it fails, the next responder is asked.',
   )
 
-export const responderSettings = z.discriminatedUnion('kind', [noResponder, rulesResponder, httpResponder, aiResponder])
+export const responderSettings = z
+  .discriminatedUnion('kind', [noResponder, rulesResponder, httpResponder, aiResponder])
+  .meta({ id: 'Responder', description: 'Who answers customers.' })
 export type ResponderSettings = z.infer<typeof responderSettings>
 export type RulesResponderSettings = z.infer<typeof rulesResponder>
 export type HttpResponderSettings = z.infer<typeof httpResponder>

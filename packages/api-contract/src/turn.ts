@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { id, moment, pageSize } from './common.ts'
+import { id, json, moment, pageSize } from './common.ts'
 import { itemCursor } from './list.ts'
 
 /** How far a turn is. `held`: it waits for the end of the quiet hours. */
@@ -12,8 +12,8 @@ const toolCall = z
   .strictObject({
     callId: z.string().describe('The same for each attempt of the turn, as far as the model asks for the same.'),
     name: z.string(),
-    arguments: z.json(),
-    result: z.json().optional().describe('What the model was told: at most 4 KB of it.'),
+    arguments: json,
+    result: json.optional().describe('What the model was told: at most 4 KB of it.'),
     error: z.string().optional(),
     durationMs,
   })

@@ -237,6 +237,22 @@ export const ERRORS = {
   configuration_invalid: { status: 500, stage: 'start', title: 'A setting is not valid. Correct it and start again.' },
   data_directory_in_use: {
     status: 500,
+  quiet_hours: {
+    status: 409,
+    stage: 'answer',
+    title: 'It is quiet hours by the settings under `quietHours`. The turn is answered when they end.',
+  },
+  conversation_loop: {
+    status: 409,
+    stage: 'answer',
+    title:
+      'The customer seems to be a program that answers our answers. A person is to look; then give it back to the bot.',
+  },
+  nothing_to_answer: {
+    status: 409,
+    stage: 'answer',
+    title: 'The customer has sent no text, only a reaction, a picture or the like. There is nothing to answer.',
+  },
     stage: 'start',
     title: 'Another process is using this data directory. Stop it first, or choose another directory with --data-dir.',
   },

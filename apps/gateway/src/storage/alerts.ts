@@ -7,25 +7,28 @@ import type { Schema } from './schema-types.ts'
 
 export type AlertRow = Selectable<Schema['alert']>
 
-/** What an alert is about: a session, a webhook endpoint, a company, or the platform. It is raised once for each. */
+/** What an alert is about: a session, a webhook endpoint, a conversation, a company, or the platform. It is raised once for each. */
 export interface AlertSubject {
   kind: AlertKind
   companyId?: string
   sessionId?: string
   endpointId?: string
+  /** Its alerts are cleared with the change of the conversation that ends their reason. */
+  conversationId?: string
 }
 
 /** Does nothing if it is raised already. Part of a transaction: the company's event goes with it. */
 export async function raiseAlert(
   db: Kysely<Schema>,
-  { kind, companyId, sessionId, endpointId }: AlertSubject,
+  { kind, companyId, sessionId, endpointId, conversationId }: AlertSubject,
   detail: Record<string, unknown>,
 ): Promise<void> {
   const id = newId()
   const { rows } = await sql`
-    insert into alert (id, company_id, session_id, endpoint_id, kind, detail)
-    values (${id}, ${companyId ?? null}, ${sessionId ?? null}, ${endpointId ?? null}, ${kind}, ${storableJson(detail)})
-    on conflict (kind, company_id, session_id, endpoint_id) where cleared_at is null do nothing
+    insert into alert (id, company_id, session_id, endpoint_id, conversation_id, kind, detail)
+    values (${id}, ${companyId ?? null}, ${sessionId ?? null}, ${endpointId ?? null}, ${conversationId ?? null}, ${kind},
+      ${storableJson(detail)})
+    on conflict (kind, company_id, session_id, endpoint_id, conversation_id) where cleared_at is null do nothing
     returning id`.execute(db)
   if (rows.length > 0) await announce(db, 'alert.raised', id, { kind, companyId, sessionId })
 }

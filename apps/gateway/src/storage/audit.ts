@@ -18,6 +18,8 @@ type AuditAction =
   | 'company.created'
   | 'company.updated'
   | 'contact.updated'
+  | 'conversation.updated'
+  | 'conversation.note_added'
   | 'api_key.created'
   | 'api_key.revoked'
   | 'session.imported'

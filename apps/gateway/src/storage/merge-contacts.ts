@@ -4,7 +4,7 @@ import { setOptOut } from './opt-outs.ts'
 import type { Schema } from './schema-types.ts'
 
 /**
- * Makes two contacts one: the older takes over the younger's addresses, messages and turns, and the younger points to it
+ * Makes two contacts one: the older takes over the younger's addresses, messages, turns and conversations, and the younger points to it
  * for ever. Returns the one that remains.
  */
 export async function mergeContacts(
@@ -53,6 +53,7 @@ export async function mergeContacts(
   await sql`update turn set contact_id = ${remaining} where company_id = ${companyId} and contact_id = ${gone}`.execute(
     db,
   )
+  await mergeConversations(companyId, db, remaining, gone)
   await sql`
     update contact set merged_into = ${remaining}
     where company_id = ${companyId} and (id = ${gone} or merged_into = ${gone})`.execute(db)
@@ -64,6 +65,47 @@ export async function mergeContacts(
   await appendEvents(db, [{ companyId, type: 'contact.merged', subjectId: gone, data: { into: remaining } }])
   return remaining
 }
+
+/**
+ * A session has one conversation with a person. Of two, the older contact's stays, with what was noted about either; the
+ * one that a person answers in says who answers, for nobody must be talked over.
+ */
+async function mergeConversations(
+  companyId: string,
+  db: Transaction<Schema>,
+  remaining: string,
+  gone: string,
+): Promise<void> {
+  const { rows } = await sql<{ kept: string; other: string }>`
+    select kept.id as kept, other.id as other
+    from conversation kept join conversation other using (company_id, session_id)
+    where company_id = ${companyId} and kept.contact_id = ${remaining} and other.contact_id = ${gone}
+    order by session_id for update of kept, other`.execute(db)
+  for (const { kept, other } of rows) {
+    await sql`update conversation_note set conversation_id = ${kept} where conversation_id = ${other}`.execute(db)
+    await sql`update turn set conversation_id = ${kept} where conversation_id = ${other}`.execute(db)
+    await sql`
+      update conversation kept set turns = kept.turns + other.turns, cost_micros = kept.cost_micros + other.cost_micros,
+        labels = array(select distinct label from unnest(kept.labels || other.labels) as each (label) limit 20),
+        responders = coalesce(kept.responders, other.responders)
+      from conversation other where kept.id = ${kept} and other.id = ${other}`.execute(db)
+    await sql`
+      update conversation kept set state = other.state, reason = other.reason, detail = other.detail,
+        state_since = other.state_since, returns_at = other.returns_at, assignee = other.assignee
+      from conversation other where kept.id = ${kept} and other.id = ${other}
+        and array_position(${PRECEDENCE}::text[], other.state) < array_position(${PRECEDENCE}::text[], kept.state)
+    `.execute(db)
+    await sql`
+      update alert set conversation_id = ${kept} where conversation_id = ${other}
+        and not exists (select from alert same where same.conversation_id = ${kept} and same.cleared_at is null)`.execute(
+      db,
+    )
+    await sql`delete from conversation where id = ${other}`.execute(db)
+  }
+  await sql`update conversation set contact_id = ${remaining} where contact_id = ${gone}`.execute(db)
+}
+
+const PRECEDENCE = ['human', 'waiting', 'bot', 'closed']
 
 /** The contacts are not what they were when the merge was decided: decide again. */
 export class ContactChangedError extends Error {}

@@ -15,6 +15,8 @@ export interface NewMessage {
   newContactId: string
   whatsappId: string
   content: OutgoingContent
+  /** The person who writes; a trigger makes the conversation theirs. */
+  agent: string | undefined
   /** Not before this moment; null: at once. */
   sendAt: Date | null
   expiresAt: Date
@@ -76,9 +78,9 @@ interface Row {
 const TEXT = `
 with input as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::jsonb[],
-    $9::text[], $10::bytea[], $11::timestamptz[], $12::timestamptz[]) with ordinality
+    $9::text[], $10::bytea[], $11::timestamptz[], $12::timestamptz[], $13::text[]) with ordinality
     as input (id, company_id, session_id, contact_id, phone, new_contact_id, whatsapp_id, content, idempotency_key,
-      request_hash, send_at, expires_at, place)
+      request_hash, send_at, expires_at, agent, place)
 ), known as materialized (
   select input.*, session.state, coalesce(session.is_linked, false) as is_linked, earlier.message as earlier,
     canonical.contact_id as known_contact_id, coalesce(canonical.is_opted_out, false) as is_opted_out
@@ -118,12 +120,12 @@ with input as materialized (
   insert into contact (id, company_id) select contact_id, company_id from new_alias
 ), queued as (
   insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content,
-    idempotency_key, request_hash, send_at, next_attempt_at, wait_reason, expires_at, error_code)
+    idempotency_key, request_hash, send_at, next_attempt_at, wait_reason, expires_at, error_code, agent)
   select known.id, known.company_id, session_id, coalesce(known_contact_id, new_alias.contact_id),
     'outbound', 'api', whatsapp_id, case when is_opted_out then 'failed' else 'queued' end, content, idempotency_key,
     request_hash, send_at, case when not is_opted_out then send_at end,
     case when not is_opted_out and send_at is not null then 'scheduled' end, expires_at,
-    case when is_opted_out then 'contact_opted_out' end
+    case when is_opted_out then 'contact_opted_out' end, agent
   from known left join new_alias on new_alias.company_id = known.company_id and new_alias.value = known.phone
   where is_linked and earlier is null and coalesce(known_contact_id, new_alias.contact_id) is not null
   order by place
@@ -194,6 +196,7 @@ const values = (messages: readonly NewMessage[]): unknown[] => [
   messages.map(({ requestHash }) => Buffer.from(requestHash)),
   messages.map(({ sendAt }) => sendAt),
   messages.map(({ expiresAt }) => expiresAt),
+  messages.map(({ agent }) => agent ?? null),
 ]
 
 function acceptance({ to }: NewMessage, known: Row | undefined, stored: Row | undefined): Acceptance {

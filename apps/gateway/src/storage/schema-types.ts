@@ -194,6 +194,7 @@ interface AlertTable {
   company_id: string | null
   session_id: string | null
   endpoint_id: string | null
+  conversation_id: string | null
   kind: AlertKind
   detail: Generated<Json<Record<string, unknown>>>
   raised_at: MomentOfCreation
@@ -273,7 +274,7 @@ interface ConversationTable {
   state: Generated<ConversationState>
   reason: Generated<ConversationReason>
   detail: string | null
-  state_since: MomentOfCreation
+  state_since: ColumnType<Date, Date | undefined, Date>
   returns_at: Moment | null
   assignee: string | null
   labels: Generated<string[]>
@@ -333,6 +334,7 @@ interface MessageTable {
   wait_reason: WaitReason | null
   send_at: Moment | null
   typing_ms: number | null
+  agent: string | null
   expires_at: Moment | null
   error_code: string | null
   created_at: MomentOfCreation

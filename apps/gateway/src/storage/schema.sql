@@ -9,7 +9,9 @@ create table alert (
   raised_at timestamp with time zone not null default now(),
   cleared_at timestamp with time zone,
   endpoint_id uuid,
+  conversation_id uuid,
   constraint alert_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
+  constraint alert_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversation(id) ON DELETE CASCADE,
   constraint alert_pkey PRIMARY KEY (id),
   constraint alert_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
 );
@@ -238,6 +240,7 @@ create table message (
   expires_at timestamp with time zone,
   wait_reason text,
   typing_ms integer,
+  agent text,
   constraint message_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint message_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
   constraint message_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
@@ -476,7 +479,8 @@ alter table sent_plaintext alter column plaintext set storage external;
 alter table signal_key alter column value set storage external;
 
 CREATE INDEX alert_company ON public.alert USING btree (company_id, id);
-CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, session_id, endpoint_id) NULLS NOT DISTINCT WHERE (cleared_at IS NULL);
+CREATE INDEX alert_conversation ON public.alert USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+CREATE UNIQUE INDEX alert_raised ON public.alert USING btree (kind, company_id, session_id, endpoint_id, conversation_id) NULLS NOT DISTINCT WHERE (cleared_at IS NULL);
 CREATE INDEX alert_session ON public.alert USING btree (session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX api_key_company ON public.api_key USING btree (company_id);
 CREATE INDEX audit_company ON public.audit_entry USING btree (company_id, id);
@@ -521,6 +525,7 @@ CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((
 CREATE INDEX turn_company ON public.turn USING btree (company_id, id);
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_conversation ON public.turn USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+CREATE INDEX turn_held ON public.turn USING btree (session_id, held_until) WHERE (held_until IS NOT NULL);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
 CREATE INDEX turn_trace_age ON public.turn_trace USING brin (created_at);
@@ -629,6 +634,62 @@ begin
 end
 $function$
 ;
+CREATE OR REPLACE FUNCTION public.follow_conversation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'INSERT' or old.state <> new.state or old.state_since <> new.state_since then
+    insert into event (company_id, type, session_id, subject_id, data)
+    values (new.company_id, 'conversation.state_changed', new.session_id, new.id, jsonb_build_object(
+      'contactId', new.contact_id, 'state', new.state, 'reason', new.reason, 'assignee', new.assignee,
+      'returnsAt', to_char(new.returns_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')));
+  end if;
+  if tg_op = 'UPDATE'
+    and (old.assignee, old.labels, old.responders) is distinct from (new.assignee, new.labels, new.responders) then
+    insert into event (company_id, type, session_id, subject_id, data)
+    values (new.company_id, 'conversation.updated', new.session_id, new.id,
+      jsonb_build_object('contactId', new.contact_id));
+  end if;
+  if new.state = 'human' then
+    with taken_back as (
+      update message set status = 'failed', error_code = 'conversation_with_person', next_attempt_at = null,
+        wait_reason = null
+      where session_id = new.session_id and contact_id = new.contact_id and status = 'queued' and origin = 'responder'
+      returning id
+    )
+    insert into event (company_id, type, session_id, subject_id, data)
+    select new.company_id, 'message.status_changed', new.session_id, id,
+      jsonb_build_object('status', 'failed', 'code', 'conversation_with_person')
+    from taken_back order by id;
+  end if;
+  if new.state <> 'bot' then
+    with left_alone as (
+      update turn set state = 'unanswered', error_code = 'conversation_with_person', closed_at = now(), held_until = null
+      where conversation_id = new.id and held_until is not null
+      returning id
+    ), traced as (
+      insert into turn_trace (turn_id, company_id, trace)
+      select id, new.company_id, jsonb_build_object('guard', 'conversation_with_person', 'steps', '[]'::jsonb,
+        'usedFallback', false, 'handoff', null, 'waitedMs', 0, 'answeredMs', 0)
+      from left_alone
+    )
+    insert into event (company_id, type, session_id, subject_id, data)
+    select new.company_id, 'turn.closed', new.session_id, id, jsonb_build_object('contactId', new.contact_id,
+      'state', 'unanswered', 'responder', null, 'code', 'conversation_with_person')
+    from left_alone order by id;
+  end if;
+  if new.reason <> 'loop_suspected' then
+    with over as (
+      update alert set cleared_at = now() where conversation_id = new.id and cleared_at is null returning id, kind
+    )
+    insert into event (company_id, type, session_id, subject_id, data)
+    select new.company_id, 'alert.cleared', new.session_id, id, jsonb_build_object('kind', kind) from over;
+  end if;
+  return null;
+end
+$function$
+;
 CREATE OR REPLACE FUNCTION public.require_current_master_key()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -651,9 +712,41 @@ CREATE OR REPLACE FUNCTION public.sealed_key_number(sealed bytea)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE get_byte(sealed, 0) WHEN 1 THEN 1 ELSE ((get_byte(sealed, 1) * 256) + get_byte(sealed, 2)) END
 ;
+CREATE OR REPLACE FUNCTION public.take_over_conversation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  ends_at timestamptz;
+begin
+  select least(coalesce(new.sent_at, new.created_at), now())
+      + coalesce((settings #>> '{handoff,pauseMs}')::bigint, 1800000) * interval '1 millisecond'
+    into ends_at from company where id = new.company_id;
+  if ends_at <= now() then
+    return null;
+  end if;
+  insert into conversation as known (id, company_id, session_id, contact_id, state, reason, returns_at, assignee)
+  values (new.id, new.company_id, new.session_id, new.contact_id, 'human',
+    case when new.agent is null then 'written_on_phone' else 'written_by_agent' end, ends_at, new.agent)
+  on conflict (session_id, contact_id) do update set
+    state = 'human',
+    reason = case when known.state = 'human' then known.reason else excluded.reason end,
+    detail = case when known.state = 'human' then known.detail end,
+    state_since = case when known.state = 'human' then known.state_since else now() end,
+    -- Nobody's pause is cut short, least of all one without an end.
+    returns_at = case when known.state = 'human' and known.returns_at is null then null
+      when known.state = 'human' then greatest(known.returns_at, excluded.returns_at) else excluded.returns_at end,
+    assignee = coalesce(excluded.assignee, case when coalesce(known.returns_at > now(), true) then known.assignee end);
+  return null;
+end
+$function$
+;
 
 CREATE TRIGGER company_data_key BEFORE INSERT OR UPDATE OF data_key ON public.company FOR EACH ROW EXECUTE FUNCTION require_current_master_key();
+CREATE TRIGGER conversation_changed AFTER UPDATE ON public.conversation FOR EACH ROW WHEN ((((((old.state IS DISTINCT FROM new.state) OR (old.state_since IS DISTINCT FROM new.state_since)) OR (old.assignee IS DISTINCT FROM new.assignee)) OR (old.labels IS DISTINCT FROM new.labels)) OR (old.responders IS DISTINCT FROM new.responders))) EXECUTE FUNCTION follow_conversation();
+CREATE TRIGGER conversation_made AFTER INSERT ON public.conversation FOR EACH ROW EXECUTE FUNCTION follow_conversation();
 CREATE TRIGGER event_webhooks AFTER INSERT ON public.event REFERENCING NEW TABLE AS appended FOR EACH STATEMENT EXECUTE FUNCTION append_webhook_deliveries();
+CREATE TRIGGER message_takes_over AFTER INSERT ON public.message FOR EACH ROW WHEN ((((new.agent IS NOT NULL) AND (new.status = 'queued'::text)) OR ((new.origin = 'phone'::text) AND (new.envelope <> '{}'::jsonb) AND ((new.content ->> 'whatsappType'::text) IS DISTINCT FROM 'reactionMessage'::text) AND ((new.content ->> 'whatsappType'::text) IS DISTINCT FROM 'protocolMessage'::text)))) EXECUTE FUNCTION take_over_conversation();
 
 create role frontdesk_api nologin nosuperuser nobypassrls;
 create role frontdesk_worker nologin nosuperuser nobypassrls;
@@ -805,10 +898,11 @@ grant delete, insert, select, update on webhook_endpoint to frontdesk_worker;
 grant select (id, name, settings, created_at) on company to frontdesk_api;
 grant update (name, settings) on company to frontdesk_api;
 grant select (company_id, name, hint, updated_at) on company_secret to frontdesk_api;
-grant update (assignee, labels, responders) on conversation to frontdesk_api;
 
 grant execute on function create_event_partitions(date,date) to frontdesk_worker;
 grant execute on function current_company() to public;
 grant execute on function drop_event_partitions(date) to frontdesk_worker;
+grant execute on function follow_conversation() to public;
 grant execute on function require_current_master_key() to public;
 grant execute on function sealed_key_number(bytea) to public;
+grant execute on function take_over_conversation() to public;

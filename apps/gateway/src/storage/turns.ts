@@ -12,6 +12,7 @@ import type { ErrorCode } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
+import { raiseAlert } from './alerts.ts'
 import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
 
@@ -36,9 +37,12 @@ export interface TurnOpening {
   limit: number
 }
 
-/** What opening a turn came to. `merged`: nothing was done, because the contact has become another. */
+/**
+ * What opening a turn came to. `turnId`: the new turn, or the one of the chat that was held and has taken in what waits.
+ * `merged`: nothing was done, because the contact has become another.
+ */
 export type TurnOpened =
-  | { kind: 'opened'; moreWaits: boolean }
+  | { kind: 'opened'; turnId: string; moreWaits: boolean }
   | { kind: 'nothing_waits' }
   | { kind: 'merged'; contactId: string }
 
@@ -70,10 +74,16 @@ export interface TurnClosed {
   sends: boolean
 }
 
-/** Takes the chat's waiting messages into a new turn: the turn, its messages and the event, or nothing. */
+/** So many messages a turn takes in while it is held; what is written after them waits for the next. */
+const MAX_HELD_MESSAGES = 200
+
+/**
+ * Takes the chat's waiting messages into a new turn, or into the one that is held: the turn, its messages and the event,
+ * or nothing. A conversation that was closed, or with a person for long enough, is the bot's again.
+ */
 export async function openTurn(companyId: string, db: Kysely<Schema>, opening: TurnOpening): Promise<TurnOpened> {
   const { turnId, sessionId, contactId, contactIds, limit } = opening
-  const { rows } = await sql<{ contact_id: string; waiting: number }>`
+  const { rows } = await sql<{ contact_id: string; turn_id: string | null; more_waits: boolean }>`
     with chat as materialized (
       select coalesce(merged_into, id) as contact_id from contact where company_id = ${companyId} and id = ${contactId}
     ), waiting as materialized (
@@ -82,41 +92,46 @@ export async function openTurn(companyId: string, db: Kysely<Schema>, opening: T
         and direction = 'inbound' and turn_id is null and is_answerable
         and exists (select from chat where contact_id = ${contactId})
       order by id limit ${limit + 1} for update
-    ), batch as materialized (
-      select id from waiting order by id limit ${limit}
     ), begun as (
       insert into conversation (id, company_id, session_id, contact_id)
-      select ${newId()}, ${companyId}, ${sessionId}, ${contactId} where exists (select from batch)
+      select ${newId()}, ${companyId}, ${sessionId}, ${contactId} where exists (select from waiting)
       on conflict (session_id, contact_id) do update set
         state = 'bot', reason = case conversation.state when 'closed' then 'customer_wrote' else 'timed_out' end,
         detail = null, state_since = now(), returns_at = null, assignee = null, turns = 0, cost_micros = 0
         where conversation.state = 'closed' or conversation.returns_at <= now()
-      returning id, reason
+      returning id
+    ), held as materialized (
+      -- After the conversation, which whoever ends a held turn has locked before.
+      select turn.id, (select count(*)::int from message where turn_id = turn.id) as messages from turn
+      where (select count(*) from begun) >= 0 and session_id = ${sessionId} and held_until is not null
+        and contact_id = ${contactId}
+      order by turn.id limit 1 for update
+    ), batch as materialized (
+      select id from waiting order by id
+      limit greatest(0, least(${limit}, ${MAX_HELD_MESSAGES} - coalesce((select messages from held), 0)))
     ), opened as (
       insert into turn (id, company_id, session_id, contact_id, conversation_id)
       select ${turnId}, ${companyId}, ${sessionId}, ${contactId}, coalesce(
         (select id from begun),
         (select id from conversation where session_id = ${sessionId} and contact_id = ${contactId}))
-      where exists (select from batch)
+      where exists (select from batch) and not exists (select from held)
+      returning id
     ), taken as (
-      update message set turn_id = ${turnId} from batch where message.id = batch.id
+      update message set turn_id = coalesce((select id from held), (select id from opened))
+      from batch where message.id = batch.id
     ), announced as (
       insert into event (company_id, type, session_id, subject_id, data)
-      select ${companyId}, type, ${sessionId}, subject_id, data from (
-        select 0 as place, 'conversation.state_changed' as type, id as subject_id, jsonb_build_object(
-          'contactId', ${contactId}::uuid, 'state', 'bot', 'reason', reason, 'assignee', null, 'returnsAt', null) as data
-        from begun
-        union all
-        select 1, 'turn.opened', ${turnId}, jsonb_build_object('contactId', ${contactId}::uuid)
-        where exists (select from batch)
-      ) as happened order by place
+      select ${companyId}, 'turn.opened', ${sessionId}, id, jsonb_build_object('contactId', ${contactId}::uuid) from opened
     )
-    select contact_id, (select count(*)::int from waiting) as waiting from chat`.execute(db)
+    select contact_id, coalesce((select id from held), (select id from opened)) as turn_id,
+      (select count(*) from waiting) > (select count(*) from batch) as more_waits
+    from chat`.execute(db)
   const [row] = rows
-  if (row !== undefined && row.contact_id !== contactId) return { kind: 'merged', contactId: row.contact_id }
-  return row === undefined || row.waiting === 0
+  if (row === undefined) return { kind: 'nothing_waits' }
+  if (row.contact_id !== contactId) return { kind: 'merged', contactId: row.contact_id }
+  return row.turn_id === null
     ? { kind: 'nothing_waits' }
-    : { kind: 'opened', moreWaits: row.waiting > limit }
+    : { kind: 'opened', turnId: row.turn_id, moreWaits: row.more_waits }
 }
 
 /** An open turn with all that a responder may know of it. */
@@ -131,6 +146,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     contact_name: string | null
     contact_phone: string | null
     contact_lid: string | null
+    contact_addresses: string[]
     is_opted_out: boolean
     is_first: boolean
     held_until: Date | null
@@ -150,6 +166,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       session.id as session_id, session.name as session_name, session.phone as session_phone,
       contact.id as contact_id, contact.name as contact_name,
       ${newestAlias('phone', sql`contact.id`)} as contact_phone, ${newestAlias('lid', sql`contact.id`)} as contact_lid,
+      array(select value from contact_alias where contact_id = contact.id) as contact_addresses,
       contact.opted_out_at is not null as is_opted_out, turn.held_until,
       not exists (
         select from message answer where answer.company_id = ${companyId} and answer.contact_id = contact.id
@@ -183,6 +200,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       phone: first.contact_phone,
       lid: first.contact_lid,
     },
+    addresses: first.contact_addresses,
     isOptedOut: first.is_opted_out,
     isFirst: first.is_first,
     conversation: {
@@ -212,15 +230,18 @@ export async function closeTurn(
   const { turnId, responder, errorCode = null, messages, handoff, labels = [], usage, trace } = closing
   const { inputTokens = 0, outputTokens = 0, costMicros = 0 } = usage ?? {}
   const isAnswered = messages.length > 0
-  const { rows } = await sql<TurnClosed>`
-    with target as materialized (
+  const { rows } = await sql<TurnClosed & { handsOver: boolean; conversationId: string | null; sessionId: string }>`
+    with conversed_in as materialized (
+      -- Before the turn, as all do: a person who writes in this moment is waited for, or waits and takes the answer back.
+      select id, state from conversation where id = (select conversation_id from turn where id = ${turnId}) for update
+    ), target as materialized (
       select turn.id, turn.session_id, turn.contact_id, conversation.id as conversation_id,
         contact.opted_out_at is not null as is_opted_out,
         ${isAnswered} and conversation.state in ('waiting', 'human') as is_taken_over,
         ${handoff !== undefined} and conversation.state = 'bot' as hands_over
       from turn
       join contact on contact.id = turn.contact_id
-      left join conversation on conversation.id = turn.conversation_id
+      left join conversed_in as conversation on true
       where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
       for update of turn
     ), closed as (
@@ -275,19 +296,21 @@ export async function closeTurn(
         union all
         select 2, 'message.status_changed', session_id, id, jsonb_build_object('status', status, 'code', error_code)
         from queued where status = 'failed'
-        union all
-        select 3, 'conversation.state_changed', session_id, conversation_id, jsonb_build_object(
-          'contactId', contact_id, 'state', 'waiting', 'reason', ${handoff?.reason ?? null}::text, 'assignee', null,
-          'returnsAt', ${handoff?.returnsAt.toISOString() ?? null}::text)
-        from closed where hands_over
       ) as happened order by place, subject_id
     )
-    select state = 'answered' and not is_opted_out as sends from closed`.execute(db)
-  return rows[0]
+    select state = 'answered' and not is_opted_out as sends, hands_over as "handsOver",
+      conversation_id as "conversationId", session_id as "sessionId" from closed`.execute(db)
+  const [closed] = rows
+  if (closed === undefined) return undefined
+  const { sends, handsOver, conversationId, sessionId } = closed
+  if (handsOver && conversationId !== null && handoff?.reason === 'loop_suspected')
+    await raiseAlert(db, { kind: 'conversation_loop', companyId, sessionId, conversationId }, {})
+  return { sends }
 }
 
 /**
- * Keeps a turn open until the quiet hours end, and puts what is said meanwhile into the outbox. False if it was not open.
+ * Keeps a turn open until the quiet hours end, and puts what is said meanwhile into the outbox. False if it was not open, or
+ * a person has taken the conversation over.
  */
 export async function holdTurn(
   companyId: string,
@@ -295,9 +318,12 @@ export async function holdTurn(
   { turnId, until, messages }: { turnId: string; until: Date; messages: readonly QueuedAnswer[] },
 ): Promise<boolean> {
   const { rows } = await sql`
-    with held as (
+    with conversed_in as materialized (
+      select id, state from conversation where id = (select conversation_id from turn where id = ${turnId}) for update
+    ), held as (
       update turn set held_until = ${until}
       where id = ${turnId} and company_id = ${companyId} and state = 'open'
+        and exists (select from conversed_in where conversed_in.state = 'bot')
       returning id, session_id, contact_id
     ), queued as (
       insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
@@ -318,22 +344,6 @@ export async function holdTurn(
     )
     select from held`.execute(db)
   return rows.length > 0
-}
-
-/** Takes into an open turn what has been written since it was opened: at most so many messages, the oldest. */
-export async function joinTurn(
-  companyId: string,
-  db: Kysely<Schema>,
-  { turnId, sessionId, contactIds, limit }: Omit<TurnOpening, 'contactId'>,
-): Promise<void> {
-  await sql`
-    with waiting as materialized (
-      select id from message
-      where session_id = ${sessionId} and contact_id = any (${[...contactIds]}::uuid[]) and company_id = ${companyId}
-        and direction = 'inbound' and turn_id is null and is_answerable
-      order by id limit ${limit} for update
-    )
-    update message set turn_id = ${turnId} from waiting where message.id = waiting.id`.execute(db)
 }
 
 /** What was written in the turn's chat before the turn, oldest first: the newest so many messages that have a text. */
@@ -367,11 +377,14 @@ const rowsOf = (messages: readonly QueuedAnswer[]) => sql`unnest(
   ${messages.map(({ expiresAt }) => expiresAt)}::timestamptz[])
   as answer (id, whatsapp_id, content, typing_ms, expires_at)`
 
-/** Turns that were opened and not closed, oldest first: the work of an owner that is gone. */
+/**
+ * Turns that were opened and not closed, oldest first: the work of an owner that is gone. Without those that are held for
+ * longer than until `now`.
+ */
 export async function listOpenTurns(
   companyId: string,
   db: Kysely<Schema>,
-  sessionId: string,
+  { sessionId, now, limit }: { sessionId: string; now: Date; limit: number },
 ): Promise<{ id: string; contactId: string }[]> {
   const rows = await db
     .selectFrom('turn')
@@ -379,9 +392,29 @@ export async function listOpenTurns(
     .where('company_id', '=', companyId)
     .where('session_id', '=', sessionId)
     .where('state', '=', 'open')
+    .where((turn) => turn.or([turn('held_until', 'is', null), turn('held_until', '<=', now)]))
     .orderBy('id')
+    .limit(limit)
     .execute()
   return rows.map(({ id, contact_id }) => ({ id, contactId: contact_id }))
+}
+
+/** When the first held turn of the session is due that was not by `now`; undefined when none is held for so long. */
+export async function nextHeldUntil(
+  companyId: string,
+  db: Kysely<Schema>,
+  { sessionId, now }: { sessionId: string; now: Date },
+): Promise<Date | undefined> {
+  const row = await db
+    .selectFrom('turn')
+    .select('held_until')
+    .where('company_id', '=', companyId)
+    .where('session_id', '=', sessionId)
+    .where('held_until', '>', now)
+    .orderBy('held_until')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.held_until ?? undefined
 }
 
 /** Chats with messages that wait for a turn, those that have waited longest first. */

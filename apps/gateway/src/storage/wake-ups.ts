@@ -7,8 +7,8 @@ import type { Database } from './database.ts'
 
 /** Something other processes should look at now. The rows are the truth: a wake-up may get lost, and polling is the backstop. */
 export interface WakeUp {
-  kind: 'session' | 'command' | 'outbox' | 'company' | 'webhook'
-  /** Of the session, of the company, or of the webhook endpoint. */
+  kind: 'session' | 'command' | 'outbox' | 'company' | 'webhook' | 'chat'
+  /** Of the session, of the company, or of the webhook endpoint; of a chat `session/contact`. */
   id: string
 }
 
@@ -251,7 +251,7 @@ function readWakeUp(item: string): WakeUp | undefined {
   return id !== undefined && isKind(kind) ? { kind, id } : undefined
 }
 
-const KINDS = ['session', 'command', 'outbox', 'company', 'webhook'] satisfies WakeUp['kind'][]
+const KINDS = ['session', 'command', 'outbox', 'company', 'webhook', 'chat'] satisfies WakeUp['kind'][]
 const isKind = (kind: string | undefined): kind is WakeUp['kind'] => KINDS.some((known) => known === kind)
 
 /** A signal that is aborted when `subscribe`'s callback is called. */

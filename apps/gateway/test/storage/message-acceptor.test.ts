@@ -34,6 +34,7 @@ test('a message that is accepted while its contact is being merged goes to the o
       ...{ sendAt: null, expiresAt: new Date(Date.now() + 60_000) },
       to: { contactId: gone },
       content: { kind: 'text', text: 'hello' },
+      agent: undefined,
       idempotencyKey: undefined,
       requestHash: new Uint8Array(32),
     },

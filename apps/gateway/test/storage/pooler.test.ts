@@ -146,7 +146,12 @@ describe('all parts go on by themselves', () => {
         to: { phone: randomPhone() },
         whatsappId: newId(),
       },
-      ...{ content: { kind: 'text', text: 'out' }, idempotencyKey: undefined, requestHash: Buffer.alloc(32) },
+      ...{
+        content: { kind: 'text', text: 'out' },
+        agent: undefined,
+        idempotencyKey: undefined,
+        requestHash: Buffer.alloc(32),
+      },
     })
     const tryAll = async () => {
       here.send({ kind: 'session', id: sessionId })

@@ -105,6 +105,7 @@ const toAlert = (row: AlertRow): Alert => ({
   companyId: row.company_id,
   sessionId: row.session_id,
   webhookEndpointId: row.endpoint_id,
+  conversationId: row.conversation_id,
   detail: row.detail,
   raisedAt: row.raised_at.toISOString(),
   clearedAt: row.cleared_at?.toISOString() ?? null,

@@ -10,6 +10,7 @@ import {
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import type { Database } from '#src/storage/database.ts'
+import { handoffTimes } from '#src/services/conversations/handoff-times.ts'
 import { readCompanySettings } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
 import { isOpen } from './opening-hours.ts'
@@ -34,8 +35,6 @@ export interface EffectiveSettings {
 }
 
 const NOBODY: ResponderSettings[] = [{ kind: 'none' }]
-/** Somebody who was promised a person waits for one so long, and a person who has written is thought to be there so long. */
-const HANDOFF = { waitingMs: 3_600_000, pauseMs: 1_800_000 }
 
 interface Known {
   json: string
@@ -122,11 +121,7 @@ export function effectiveSettings(
     batching: { quietMs, maxMs, maxMessages },
     ...{ optOut, responders, fallback, business, quietHours },
     isOpen: (at) => openingHours && isOpen(openingHours, at),
-    handoff: {
-      ...handoff,
-      waitingMs: handoff?.waitingMs ?? HANDOFF.waitingMs,
-      pauseMs: handoff?.pauseMs ?? HANDOFF.pauseMs,
-    },
+    handoff: { ...handoff, ...handoffTimes(handoff) },
     ignore: new Set(ignore),
   }
 }

@@ -82,6 +82,13 @@ export class Inbox implements AsyncDisposable {
     this.#sessions.get(sessionId)?.typing(contactId, isTyping)
   }
 
+  /** A person has begun to answer in the chat, or has stopped. False if the session is not here. */
+  takenOver(sessionId: string, contactId: string): boolean {
+    const session = this.#sessions.get(sessionId)
+    session?.takenOver(contactId)
+    return session !== undefined
+  }
+
   /** Makes a change of the company's settings count for the next message, and not only a second later. */
   settingsChanged(companyId: string): void {
     this.#settings.forget(companyId)

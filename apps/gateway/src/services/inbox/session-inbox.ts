@@ -5,7 +5,7 @@ import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
-import { listOpenTurns, listWaitingChats } from '#src/storage/turns.ts'
+import { listOpenTurns, listWaitingChats, nextHeldUntil } from '#src/storage/turns.ts'
 import { type Batch, batchClosesAtMs, batchOfOne, isFull, joinBatch, noteTyping } from './batch.ts'
 import type { CompanySettingsReader } from './company-settings.ts'
 import { type TurnChat, TurnJob, type TurnTools } from './turn-job.ts'
@@ -34,8 +34,11 @@ interface Chat {
   state: 'idle' | 'timing' | 'due'
   timer: NodeJS.Timeout | undefined
   /** Turns in the lane. */
-  turns: number
+  turns: Set<TurnJob>
 }
+
+/** Looks so often at least while turns are held: clocks are set, and timers are not. */
+const MAX_LOOK_AGAIN_MS = 60_000
 
 /** The chats of one session that have work: collects bursts and puts a turn for each into the chat's lane. */
 export class SessionInbox {
@@ -48,6 +51,9 @@ export class SessionInbox {
   readonly #ending = new AbortController()
   /** More chats wait in the database than are held here. */
   #isOverfull = false
+  /** When the first turn is due that is held; its chat needs no place in memory until then. */
+  #heldUntilMs = Number.POSITIVE_INFINITY
+  #heldTimer: NodeJS.Timeout | undefined
 
   constructor({ lease }: InboxSession, { tools, settings, lanes, maxChats }: SessionInboxOptions) {
     this.#lease = lease
@@ -71,7 +77,14 @@ export class SessionInbox {
     const nowMs = Date.now()
     for (const message of messages) {
       if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], batchOfOne(nowMs))
+      else if (message.origin === 'phone' && message.isHistory !== true) this.takenOver(message.contactId)
     }
+  }
+
+  /** A person may have begun to answer in the chat: who is being asked is called off, and what waits to be sent looked up. */
+  takenOver(contactId: string): void {
+    for (const job of this.#chats.get(contactId)?.turns ?? []) job.lookAgain()
+    this.#tools.outbox.forget(this.#lease.sessionId, contactId)
   }
 
   /** The customer is writing, or has stopped: a burst that waits for more goes on waiting, up to its cap. */
@@ -84,10 +97,7 @@ export class SessionInbox {
 
   /** Takes up what an earlier owner has left: open turns first, then the waiting messages as if they came now. */
   async resume(): Promise<void> {
-    const { companyId, sessionId } = this.#lease
-    const openTurns = await this.#persistently((db) => listOpenTurns(companyId, db, sessionId))
-    for (const { id, contactId } of openTurns ?? []) this.#take(this.#chatOf(contactId), { id, isOpen: true })
-    await this.#takeUpWaiting()
+    await this.#takeUp()
   }
 
   /** Messages wait in the chat. */
@@ -117,18 +127,47 @@ export class SessionInbox {
   end(): void {
     this.#ending.abort(new Error('The session has another owner, or none.'))
     for (const chat of this.#chats.values()) clearTimeout(chat.timer)
+    clearTimeout(this.#heldTimer)
     this.#chats.clear()
     this.#lanes.drop(this.#lease.companyId, (job) => job.signal === this.signal)
   }
 
-  async #takeUpWaiting(): Promise<void> {
+  async #takeUp(): Promise<void> {
+    this.#isOverfull = false
+    await this.#takeUpTurns()
     const { companyId, sessionId } = this.#lease
     const waiting = await this.#persistently((db) => listWaitingChats(companyId, db, sessionId, this.#maxChats))
-    if (waiting === undefined) return
-    this.#isOverfull = waiting.length === this.#maxChats
-    for (const { contactId, contactIds, count, firstAt, lastAt } of waiting) {
+    if (waiting?.length === this.#maxChats) this.#isOverfull = true
+    for (const { contactId, contactIds, count, firstAt, lastAt } of waiting ?? []) {
       this.arrive(contactId, contactIds, { count, firstAtMs: firstAt.getTime(), lastAtMs: lastAt.getTime() })
     }
+  }
+
+  /** Open turns that nobody here works on, those that are held when they are due. */
+  async #takeUpTurns(): Promise<void> {
+    const { companyId, sessionId } = this.#lease
+    const now = new Date()
+    const limit = this.#maxChats
+    const openTurns = await this.#persistently((db) => listOpenTurns(companyId, db, { sessionId, now, limit }))
+    const heldUntil = await this.#persistently((db) => nextHeldUntil(companyId, db, { sessionId, now }))
+    if (this.signal.aborted) return
+    if (openTurns?.length === limit) this.#isOverfull = true
+    if (heldUntil !== undefined) this.#awaitHeld(heldUntil)
+    const inWork = new Set([...this.#chats.values()].flatMap(({ turns }) => [...turns].map(({ turnId }) => turnId)))
+    for (const { id, contactId } of openTurns ?? []) {
+      if (!inWork.has(id)) this.#take(this.#chatOf(contactId), { id, isOpen: true })
+    }
+  }
+
+  #awaitHeld(until: Date): void {
+    if (until.getTime() >= this.#heldUntilMs || this.signal.aborted) return
+    this.#heldUntilMs = until.getTime()
+    clearTimeout(this.#heldTimer)
+    const waitMs = Math.min(Math.max(0, this.#heldUntilMs - Date.now()), MAX_LOOK_AGAIN_MS)
+    this.#heldTimer = setTimeout(() => {
+      this.#heldUntilMs = Number.POSITIVE_INFINITY
+      void this.#takeUpTurns()
+    }, waitMs)
   }
 
   /** Reads until it succeeds; undefined once the session has ended. */
@@ -157,7 +196,7 @@ export class SessionInbox {
         batch: undefined,
         state: 'idle',
         timer: undefined,
-        turns: 0,
+        turns: new Set(),
       }
       this.#chats.set(contactId, chat)
     }
@@ -197,18 +236,20 @@ export class SessionInbox {
   }
 
   #take(chat: Chat, turn: { id: string; isOpen: boolean }): void {
-    chat.turns += 1
     const turnChat: TurnChat = {
       lease: this.#lease,
       contactId: chat.contactId,
       signal: this.signal,
       begins: () => this.#begin(chat),
       moreWaits: (contactId, contactIds, sinceMs) => this.arrive(contactId, contactIds, batchOfOne(sinceMs)),
-      ended: () => this.#leave(chat),
+      held: (until) => this.#awaitHeld(until),
+      ended: () => this.#leave(chat, job),
       leaseLost: () => this.end(),
     }
     const { companyId, sessionId } = this.#lease
-    this.#lanes.add(companyId, `${sessionId}/${chat.contactId}`, new TurnJob(this.#tools, turnChat, turn))
+    const job = new TurnJob(this.#tools, turnChat, turn)
+    chat.turns.add(job)
+    this.#lanes.add(companyId, `${sessionId}/${chat.contactId}`, job)
   }
 
   /** What comes from now on is the next burst, unless the turn finds it stored already. */
@@ -221,13 +262,13 @@ export class SessionInbox {
     return { contactIds: [...chat.contactIds], firstAtMs, maxMessages: this.#lastKnownBatching.maxMessages }
   }
 
-  #leave(chat: Chat): void {
-    chat.turns -= 1
-    if (chat.turns > 0 || chat.batch !== undefined || this.signal.aborted) return
+  #leave(chat: Chat, job: TurnJob): void {
+    chat.turns.delete(job)
+    if (chat.turns.size > 0 || chat.batch !== undefined || this.signal.aborted) return
     this.#chats.delete(chat.contactId)
     if (this.#isOverfull && this.#chats.size <= this.#maxChats / 2) {
       this.#isOverfull = false
-      void this.#takeUpWaiting()
+      void this.#takeUp()
     }
   }
 }

@@ -9,7 +9,7 @@ import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import { setOptOut } from '#src/storage/opt-outs.ts'
-import { closeTurn, holdTurn, joinTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
+import { closeTurn, holdTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
 import { isDataError } from '#src/storage/writer/is-data-error.ts'
 import type { Answer, TurnAnswerer } from './turn-answerer.ts'
 
@@ -39,7 +39,9 @@ export interface TurnChat {
   begins(): { contactIds: readonly string[]; firstAtMs: number; maxMessages: number }
   /** Messages wait that this turn leaves behind. */
   moreWaits(contactId: string, contactIds: readonly string[], sinceMs: number): void
-  /** Nothing more will come of this turn here. */
+  /** The turn is held: it is looked at again then, or when more is written in the chat. */
+  held(until: Date): void
+  /** Nothing more will come of this job. */
   ended(): void
   leaseLost(): void
 }
@@ -60,6 +62,8 @@ export class TurnJob {
   #turn: Turn | undefined
   #answer: Answer | undefined
   #queued: QueuedMessage[] | undefined
+  /** Calls off the responders that are being asked. */
+  #asking: AbortController | undefined
 
   constructor(tools: TurnTools, chat: TurnChat, turn: { id: string; isOpen: boolean }) {
     this.#tools = tools
@@ -68,19 +72,29 @@ export class TurnJob {
     this.#mayBeOpen = turn.isOpen
   }
 
+  get turnId(): string {
+    return this.#turnId
+  }
+
   get signal(): AbortSignal {
     return this.#chat.signal
+  }
+
+  /** Others have changed who answers in the chat: whoever is being asked is called off, and the rows decide. */
+  lookAgain(): void {
+    this.#asking?.abort(new Error('Who answers in this conversation has changed.'))
   }
 
   /** One try. Never rejects. */
   async run(): Promise<LaneOutcome> {
     const { signal } = this.#chat
     try {
-      const heldMs = signal.aborted ? undefined : await this.#advance()
-      if (heldMs !== undefined) return { againInMs: heldMs }
+      const isOver = signal.aborted || (await this.#advance())
+      if (!isOver) return { againInMs: 0 }
     } catch (err) {
       if (err instanceof LeaseLostError) this.#chat.leaseLost()
       if (!signal.aborted) {
+        if (this.#asking?.signal.aborted === true) return this.#startAnew()
         this.#failures += 1
         // A chat must not stand still for ever because of one answer that cannot be stored.
         if (isDataError(err) && this.#queued !== undefined) this.#giveUpAnswer()
@@ -98,33 +112,35 @@ export class TurnJob {
     if (this.#answer !== undefined) this.#answer = { ...this.#answer, messages: [], errorCode: 'internal' }
   }
 
-  /** How long the turn is held, if it is not over. */
-  async #advance(): Promise<number | undefined> {
+  /** False if the turn is to be looked at once more. */
+  async #advance(): Promise<boolean> {
     this.#turn ??= await this.#open()
-    if (this.#turn === undefined) return undefined
-    const stillHeldMs = (this.#turn.heldUntil?.getTime() ?? 0) - Date.now()
-    if (stillHeldMs > 0) return this.#wait(stillHeldMs)
+    if (this.#turn === undefined) return true
     this.#answer ??= await this.#answerTo(this.#turn)
-    const { holdUntil } = this.#answer
-    if (holdUntil !== undefined) {
-      await this.#hold(this.#turn, this.#answer, holdUntil)
-      return this.#wait(Math.max(0, holdUntil.getTime() - Date.now()))
+    if (this.#answer.holdUntil === undefined) {
+      await this.#close(this.#turn, this.#answer)
+      return true
     }
-    await this.#close(this.#turn, this.#answer)
-    return undefined
+    if (await this.#hold(this.#turn, this.#answer, this.#answer.holdUntil)) return true
+    this.#startAnew()
+    return false
   }
 
-  /** Everything is looked at anew then: others may have written in the chat, and the settings may be others. */
-  #wait(heldMs: number): number {
+  #startAnew(): LaneOutcome {
     this.#turn = undefined
     this.#answer = undefined
     this.#queued = undefined
-    return heldMs
+    this.#asking = undefined
+    return { againInMs: 0 }
   }
 
   async #answerTo(turn: Turn): Promise<Answer> {
     const isOptedOut = await this.#isOptedOut(turn)
-    return await this.#tools.answerer.answer({ ...turn, isOptedOut }, this.#chat.signal)
+    this.#asking = new AbortController()
+    const signal = AbortSignal.any([this.#chat.signal, this.#asking.signal])
+    const answer = await this.#tools.answerer.answer({ ...turn, isOptedOut }, signal)
+    this.#asking = undefined
+    return answer
   }
 
   /** Whether the customer wants no messages; what these say of it is noted. */
@@ -144,8 +160,9 @@ export class TurnJob {
     const { lease, contactId } = this.#chat
     const { companyId, sessionId } = lease
     if (this.#mayBeOpen) {
-      const turn = await this.#readOpen(lease)
-      if (turn !== undefined) return turn
+      const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
+      // One that is held takes in what has been written meanwhile.
+      if (turn !== undefined && turn.heldUntil === null) return turn
       if (this.#isStored) await this.#passOver()
     }
     const { contactIds, firstAtMs, maxMessages } = this.#chat.begins()
@@ -154,22 +171,16 @@ export class TurnJob {
     const [opened, turn] = await fenced(database, lease, async (db) => {
       const opened = await openTurn(companyId, db, opening)
       // What does not wait may have been taken by an earlier try that was still being stored when this one began.
-      return [opened, opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, db, this.#turnId)]
+      const turnId = opened.kind === 'opened' ? opened.turnId : this.#turnId
+      return [opened, opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, db, turnId)]
     })
     if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
-    if (opened.kind === 'opened' && opened.moreWaits) this.#chat.moreWaits(contactId, contactIds, firstAtMs)
+    if (turn !== undefined) this.#turnId = turn.id
+    const staysHeld = (turn?.heldUntil?.getTime() ?? 0) > Date.now()
+    if (opened.kind === 'opened' && opened.moreWaits && !staysHeld) {
+      this.#chat.moreWaits(contactId, contactIds, firstAtMs)
+    }
     return turn
-  }
-
-  /** A turn that was held until now also answers what was written meanwhile. */
-  async #readOpen({ companyId, sessionId }: Lease): Promise<Turn | undefined> {
-    const { database } = this.#tools
-    const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
-    if (turn === undefined || turn.heldUntil === null || turn.heldUntil.getTime() > Date.now()) return turn
-    const { contactIds, maxMessages } = this.#chat.begins()
-    const joining = { turnId: turn.id, sessionId, contactIds, limit: maxMessages }
-    await fenced(database, this.#chat.lease, (db) => joinTurn(companyId, db, joining))
-    return await readOpenTurn(companyId, database.worker, this.#turnId)
   }
 
   /** Ends a turn whose messages have gone with a merge of contacts: what waits makes another one. */
@@ -181,15 +192,19 @@ export class TurnJob {
     this.#isStored = false
   }
 
-  async #hold(turn: Turn, { messages }: Answer, until: Date): Promise<void> {
+  /** False if a person has come first, or the turn was not open. */
+  async #hold(turn: Turn, { messages }: Answer, until: Date): Promise<boolean> {
     const { database, outbox } = this.#tools
     const { lease } = this.#chat
     const { companyId, sessionId } = lease
     this.#queued ??= messages.map((message) => queuedMessage(turn, message))
     const holding = { turnId: turn.id, until, messages: this.#queued }
     const isHeld = await fenced(database, lease, (db) => holdTurn(companyId, db, holding))
-    if (isHeld) outbox.enqueue(sessionId, this.#queued)
-    else outbox.refresh(sessionId)
+    if (isHeld) {
+      outbox.enqueue(sessionId, this.#queued)
+      this.#chat.held(until)
+    } else outbox.refresh(sessionId)
+    return isHeld
   }
 
   async #close(turn: Turn, { messages, responder, errorCode, handoff, labels, usage, trace }: Answer): Promise<void> {

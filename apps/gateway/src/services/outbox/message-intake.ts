@@ -15,6 +15,8 @@ export interface AcceptMessage {
   /** A phone number has digits only, country code first. */
   to: { phone: string } | { contactId: string }
   content: OutgoingContent
+  /** The person who writes: the conversation is theirs, in the commit of the message. */
+  agent?: string
   /** Not before this moment; a moment that is over means at once. */
   sendAt?: Date
   /** What is not sent by then fails. */
@@ -31,6 +33,8 @@ export interface MessageIntakeOptions {
   onQueued: (sessionId: string, messages: readonly QueuedMessage[]) => void
   /** Told of sessions with messages of which it is not known whether they are committed. */
   onUnknown: (sessionId: string) => void
+  /** Told, after the commit, that a person writes in the chat now. */
+  onTakenOver: (sessionId: string, contactId: string) => void
   /** Stores accepted messages; one over a connection to the database unless given. */
   acceptor?: Pick<MessageAcceptor, 'accept' | typeof Symbol.asyncDispose>
 }
@@ -44,12 +48,15 @@ export class MessageIntake implements AsyncDisposable {
   readonly #acceptor: NonNullable<MessageIntakeOptions['acceptor']>
   readonly #batcher: AcceptBatcher
 
-  constructor({ database, onQueued, onUnknown, acceptor }: MessageIntakeOptions) {
+  constructor({ database, onQueued, onUnknown, onTakenOver, acceptor }: MessageIntakeOptions) {
     this.#database = database
     this.#acceptor = acceptor ?? new MessageAcceptor(database)
     this.#batcher = new AcceptBatcher({
       acceptor: this.#acceptor,
-      onQueued: (message, acceptance) => onQueued(message.sessionId, [queuedMessage(message, acceptance)]),
+      onQueued(message, acceptance) {
+        if (message.agent !== undefined) onTakenOver(message.sessionId, acceptance.contactId)
+        onQueued(message.sessionId, [queuedMessage(message, acceptance)])
+      },
       onUnknown: (messages) => {
         for (const sessionId of new Set(messages.map((message) => message.sessionId))) onUnknown(sessionId)
       },
@@ -62,7 +69,7 @@ export class MessageIntake implements AsyncDisposable {
    * `idempotency_key_reused`, `unavailable`
    */
   async accept(companyId: string, request: AcceptMessage): Promise<AcceptedMessage> {
-    const { sessionId, to, idempotencyKey, requestHash } = request
+    const { sessionId, to, agent, idempotencyKey, requestHash } = request
     const message: NewMessage = {
       id: newId(),
       companyId,
@@ -71,6 +78,7 @@ export class MessageIntake implements AsyncDisposable {
       newContactId: newId(),
       whatsappId: newWhatsAppId(),
       content: sendable(request.content),
+      agent: agent === undefined ? undefined : sanitizeText(agent),
       ...whenToSend(request, Date.now()),
       idempotencyKey,
       requestHash,

@@ -23,6 +23,7 @@ import { apiKeyRoutes } from './routes/api-keys.ts'
 import { bulkOperationRoutes } from './routes/bulk-operations.ts'
 import { companyRoutes } from './routes/company.ts'
 import { contactRoutes } from './routes/contacts.ts'
+import { conversationRoutes } from './routes/conversations.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -114,6 +115,7 @@ export function createHttpServer(services: HttpServices, options: HttpOptions): 
     platformSettingsRoutes(server, services)
     messageRoutes(server, services)
     contactRoutes(server, services)
+    conversationRoutes(server, services)
     eventRoutes(server, services)
     alertRoutes(server, services)
     webhookRoutes(server, services)

@@ -6,9 +6,13 @@ import type {
   BulkOperation,
   Company,
   Contact,
+  Conversation,
+  ConversationNote,
+  ConversationQuery,
   CreateApiKey,
   CreateBulkOperation,
   CreateCompany,
+  CreateConversationNote,
   CreatedApiKey,
   CreatePlatformBulkOperation,
   CreateSession,
@@ -35,6 +39,7 @@ import type {
   TurnResource,
   UpdateCompany,
   UpdateContact,
+  UpdateConversation,
   UpdatePlatformSettings,
   UpdateSession,
   UpdateWebhookEndpoint,
@@ -55,6 +60,7 @@ export interface HttpServices {
   outbox: Outbox
   messages: MessageReader
   contacts: Contacts
+  conversations: Conversations
   events: EventFeed
   alerts: AlertList
   webhookEndpoints: WebhookEndpoints
@@ -114,6 +120,7 @@ interface AcceptMessage {
   sessionId: string
   to: { phone: string } | { contactId: string }
   content: OutgoingContent
+  agent?: string
   sendAt?: Date
   expiresAt?: Date
   idempotencyKey?: string
@@ -124,6 +131,23 @@ interface AcceptMessage {
 interface Contacts {
   get(companyId: string, contactId: string): Promise<Contact>
   update(companyId: string, contactId: string, change: UpdateContact, actor: Actor): Promise<Contact>
+}
+
+interface Conversations {
+  list(companyId: string, query: ConversationQuery): Promise<List<Conversation>>
+  get(companyId: string, conversationId: string): Promise<Conversation>
+  update(companyId: string, conversationId: string, change: UpdateConversation, actor: Actor): Promise<Conversation>
+  addNote(
+    companyId: string,
+    conversationId: string,
+    note: CreateConversationNote,
+    actor: Actor,
+  ): Promise<ConversationNote>
+  notes(
+    companyId: string,
+    conversationId: string,
+    page: { limit: number; cursor?: string | undefined },
+  ): Promise<List<ConversationNote>>
 }
 
 interface MessageReader {

@@ -62,13 +62,13 @@ test('a burst becomes one turn with one answer, and everything that happened is 
     .execute()
   expect(new Set(taken.map(({ id }) => id))).toEqual(new Set([...received.map(({ id }) => id), answers[0]?.id]))
   expect(await readEvents(database, companyId)).toEqual([
+    { type: 'turn.opened', subject_id: turn?.id, session_id: sessionId, data: { contactId } },
     {
       type: 'conversation.state_changed',
       subject_id: turn?.conversation_id,
       session_id: sessionId,
       data: { contactId, state: 'bot', reason: 'customer_wrote', assignee: null, returnsAt: null },
     },
-    { type: 'turn.opened', subject_id: turn?.id, session_id: sessionId, data: { contactId } },
     {
       type: 'turn.closed',
       subject_id: turn?.id,

@@ -28,7 +28,7 @@ function request(text: string, change: Partial<AcceptMessage> = {}): AcceptMessa
 }
 const accept = (text: string, change?: Partial<AcceptMessage>) => desk.intake.accept(companyId, request(text, change))
 /** Nobody sends here. */
-const nobody = { onQueued: () => undefined, onUnknown: () => undefined }
+const nobody = { onQueued: () => undefined, onUnknown: () => undefined, onTakenOver: () => undefined }
 const refusal = (code: string) => expect.objectContaining({ code })
 
 test('an accepted message is stored with its WhatsApp id and its event, before anyone is told', async () => {

@@ -43,6 +43,7 @@ export function openDesk(
     database,
     onQueued: (sessionId, messages) => outbox.enqueue(sessionId, messages),
     onUnknown: (sessionId) => outbox.refresh(sessionId),
+    onTakenOver: (sessionId, contact) => inbox.takenOver(sessionId, contact),
     ...(acceptor && { acceptor }),
   })
   const urlGuard = createOutgoingUrlGuard(['127.0.0.1'])

@@ -38,7 +38,7 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
         operationId: 'sendMessage',
         summary: 'Send a message',
         description:
-          'Answered as soon as the message is stored. It is sent in the order of acceptance within its chat, as soon as the session is online, at the pace of the settings. A message to a contact that does not want any is stored as failed.',
+          'Answered as soon as the message is stored. It is sent in the order of acceptance within its chat, as soon as the session is online, at the pace of the settings. A message to a contact that does not want any is stored as failed. With `agent`, the conversation is that person’s: answers of responders that are not sent yet are taken back.',
         headers: sendHeaders,
         body: sendMessage,
         response: {
@@ -56,12 +56,13 @@ export function messageRoutes(server: HttpServer, { outbox, messages }: HttpServ
       },
     },
     async (request, reply) => {
-      const { sessionId, to, content, sendAt, expiresAt } = request.body
+      const { sessionId, to, content, agent, sendAt, expiresAt } = request.body
       const idempotencyKey = request.headers['idempotency-key']
       const wanted = { sessionId, to: recipientOf(to), content }
       const accepted = await outbox.accept(companyOf(request), {
         ...wanted,
-        requestHash: requestHash({ ...wanted, sendAt, expiresAt }),
+        requestHash: requestHash({ ...wanted, agent, sendAt, expiresAt }),
+        ...(agent !== undefined && { agent }),
         ...(sendAt !== undefined && { sendAt: new Date(sendAt) }),
         ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt) }),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),

@@ -1,6 +1,7 @@
 import { createLog } from '#src/log.ts'
 import { Alerts } from '#src/services/alerts/alerts.ts'
 import { Companies } from '#src/services/companies/companies.ts'
+import { Conversations } from '#src/services/conversations/conversations.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
 import { MessageReader } from '#src/services/messages/message-reader.ts'
 import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
@@ -91,6 +92,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
     database: database.database,
     onQueued: () => undefined,
     onUnknown: () => undefined,
+    onTakenOver: () => undefined,
   })
   const webhooks = { database: database.database, keyRing: database.keyRing, urlGuard, alerts }
   const dispatcher = new WebhookDispatcher({ ...webhooks, log })
@@ -106,6 +108,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       outbox: intake,
       messages: new MessageReader(database.database),
       contacts: new ContactWishes(database.database),
+      conversations: new Conversations({ database: database.database, onTakenOver: () => undefined }),
       events: new EventFeed(database.database),
       alerts,
       webhookEndpoints: new WebhookEndpoints({ ...webhooks, onChanged: onDue }),
