@@ -143,6 +143,28 @@ test('keys of sessions that were logged out are kept for a week, uptime for a hu
   expect(await worker().selectFrom('retired_signal_key').select('id').execute()).toEqual([{ id: 'new' }])
 })
 
+test('the traces of turns are kept for thirty days, the turns for longer', async () => {
+  const contactId = newId()
+  await worker().insertInto('contact').values({ id: contactId, company_id: companyId }).execute()
+  const addTrace = async (at: Date) => {
+    const turnId = firstIdAt(at)
+    await worker()
+      .insertInto('turn')
+      .values({ id: turnId, company_id: companyId, session_id: sessionId, contact_id: contactId, created_at: at })
+      .execute()
+    await worker()
+      .insertInto('turn_trace')
+      .values({ turn_id: turnId, company_id: companyId, trace: '{}', created_at: at })
+      .execute()
+    return turnId
+  }
+  await addTrace(daysAgo(31))
+  const kept = await addTrace(daysAgo(29))
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ turnTracesDeleted: 1 })
+  expect(await worker().selectFrom('turn_trace').select('turn_id').execute()).toEqual([{ turn_id: kept }])
+  expect(await worker().selectFrom('turn').select('id').execute()).toHaveLength(2)
+})
+
 test('a deleted session is removed after thirty days with its messages, while its contacts stay', async () => {
   const removed = await testDatabase.createSession(companyId)
   const kept = await testDatabase.createSession(companyId)

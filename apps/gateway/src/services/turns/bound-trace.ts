@@ -1,41 +1,55 @@
-import type { ToolCallTrace, TurnTrace } from '@frontdesk/api-contract'
+import type { ResponderStep, ToolCallTrace, TurnTrace } from '@frontdesk/api-contract'
 
-const VALUE_BYTES = 4 * 1024
 const TRACE_BYTES = 64 * 1024
-const MOST_TOOL_CALLS = 100
-/** Tried one after the other until the whole is small enough. */
-const NARROWER = [VALUE_BYTES, 1024, 256, 64, 0]
+/** Of one step: how many calls of tools, and how much of each value. The first that makes the whole small enough is taken. */
+const BOUNDS = [
+  { calls: 100, bytes: 4 * 1024 },
+  { calls: 100, bytes: 1024 },
+  { calls: 100, bytes: 256 },
+  { calls: 20, bytes: 64 },
+  { calls: 0, bytes: 0 },
+]
 const DETAIL_LENGTH = 500
 const HIDDEN = '[secret]'
 
 /**
  * The trace as it may be kept and shown: without the secrets that were used, and with what tools were given and said cut
- * to 4 KB each, or to less where the whole would be over 64 KB. What is cut is a text that ends with `…`.
+ * to 4 KB each, or to less where the whole would be over 64 KB. A value that is cut is a text that ends with `…`.
  */
 export function boundTrace(trace: TurnTrace, secrets: Iterable<string>): TurnTrace {
   const hidden = hide(trace, [...secrets]) as TurnTrace
   let bounded = hidden
-  for (const bytes of NARROWER) {
-    bounded = { ...hidden, steps: hidden.steps.map((step) => boundStep(step, bytes)) }
+  for (const bounds of BOUNDS) {
+    bounded = {
+      ...hidden,
+      steps: hidden.steps.map((step) => boundStep(step, bounds)),
+      handoff: hidden.handoff && shorten(hidden.handoff),
+    }
     if (Buffer.byteLength(JSON.stringify(bounded)) <= TRACE_BYTES) break
   }
   return bounded
 }
 
-const boundStep = (step: TurnTrace['steps'][number], bytes: number): TurnTrace['steps'][number] => ({
+const boundStep = (
+  { detail, tools, ...step }: ResponderStep,
+  { calls, bytes }: (typeof BOUNDS)[number],
+): ResponderStep => ({
   ...step,
-  ...(step.detail !== undefined && { detail: step.detail.slice(0, DETAIL_LENGTH) }),
-  ...(step.tools && { tools: step.tools.slice(0, MOST_TOOL_CALLS).map((call) => boundCall(call, bytes)) }),
+  ...(detail !== undefined && { detail: shorten(detail) }),
+  ...(tools && { tools: tools.slice(0, calls).map((call) => boundCall(call, bytes)) }),
 })
 
-const boundCall = (call: ToolCallTrace, bytes: number): ToolCallTrace => ({
-  ...call,
-  name: call.name.slice(0, DETAIL_LENGTH),
-  callId: call.callId.slice(0, DETAIL_LENGTH),
-  arguments: cut(call.arguments, bytes),
-  ...(call.result !== undefined && { result: cut(call.result, bytes) }),
-  ...(call.error !== undefined && { error: call.error.slice(0, DETAIL_LENGTH) }),
+const boundCall = (
+  { callId, name, arguments: given, result, error, durationMs }: ToolCallTrace,
+  bytes: number,
+): ToolCallTrace => ({
+  ...{ callId: shorten(callId), name: shorten(name), arguments: cut(given, bytes) },
+  ...(result !== undefined && { result: cut(result, bytes) }),
+  ...(error !== undefined && { error: shorten(error) }),
+  durationMs,
 })
+
+const shorten = (text: string): string => text.slice(0, DETAIL_LENGTH)
 
 function cut(value: ToolCallTrace['arguments'], bytes: number): ToolCallTrace['arguments'] {
   const json = JSON.stringify(value)

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 export interface Call {
   method: string
   headers: IncomingHttpHeaders
+  /** The body as it came, and as JSON. */
+  text: string
   body: unknown
 }
 
@@ -16,11 +18,8 @@ export async function startCompanySystem(...replies: Reply[]) {
     const chunks: Buffer[] = []
     message.on('data', (chunk: Buffer) => chunks.push(chunk))
     message.on('end', () => {
-      const call = {
-        method: message.method ?? '',
-        headers: message.headers,
-        body: JSON.parse(Buffer.concat(chunks).toString()),
-      }
+      const text = Buffer.concat(chunks).toString()
+      const call = { method: message.method ?? '', headers: message.headers, text, body: JSON.parse(text) }
       calls.push(call)
       const reply = replies[Math.min(calls.length, replies.length) - 1]
       reply?.(response, call)

@@ -1,9 +1,11 @@
 import { type HttpResponderSettings, MAX_TEXT_LENGTH, responderRequest } from '@frontdesk/api-contract'
+import { Webhook } from 'standardwebhooks'
 import { expect, onTestFinished, test } from 'vitest'
 import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
 import { createHttpResponder } from '#src/services/responders/http-responder.ts'
 import type { ResponderFailure } from '#src/services/responders/post-turn.ts'
 import { createOutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
+import { newSecret } from '#src/services/webhooks/webhook-secrets.ts'
 import { hangUp, json, raw, silence, startCompanySystem, status, texts } from './company-system.ts'
 import { replyTools } from './reply-tools.ts'
 import { turnOf } from './turn-of.ts'
@@ -142,8 +144,100 @@ test('an abort ends an attempt under way and the waiting between attempts', asyn
   const shutdown = new AbortController()
   await using system = await startCompanySystem((response) => {
     shutdown.abort(new Error('shutting down'))
-    silence(response, { method: '', headers: {}, body: undefined })
+    silence(response, { method: '', headers: {}, text: '', body: undefined })
   })
   const { responder } = setUp({ url: system.url })
   await expect(responder.answer(turnOf('Hi!'), replyTools({ signal: shutdown.signal }))).rejects.toThrow()
+})
+
+const secretOf = (value: string | undefined) =>
+  replyTools({ secret: async (name) => (name === 'answers' ? value : undefined) })
+
+test('a request is signed as webhooks are, with the secret that the settings name; the turn is its id', async () => {
+  await using system = await startCompanySystem(status(503), texts('Yes!'))
+  const { responder } = setUp({ url: system.url, secret: 'answers' })
+  const secret = newSecret()
+  const turn = turnOf('Hi!')
+  expect(await responder.answer(turn, secretOf(secret))).toMatchObject({ outcome: 'answered', trace: { attempts: 2 } })
+  expect(system.calls).toHaveLength(2)
+  for (const { headers, text } of system.calls) {
+    expect(headers['webhook-id']).toBe(turn.id)
+    const verified = new Webhook(secret).verify(text, headers as Record<string, string>)
+    expect(responderRequest.parse(verified).turnId).toBe(turn.id)
+    expect(() => new Webhook(newSecret()).verify(text, headers as Record<string, string>)).toThrow()
+  }
+})
+
+test('without a secret in the settings nothing is signed', async () => {
+  await using system = await startCompanySystem(texts('Yes!'))
+  const { responder } = setUp({ url: system.url })
+  await responder.answer(turnOf('Hi!'), secretOf(newSecret()))
+  expect(system.calls[0]?.headers).not.toHaveProperty('webhook-signature')
+})
+
+test.each([
+  ['is not there', undefined],
+  ['is of another form', 'a-password-that-signs-nothing'],
+])('nothing is sent unsigned: a secret that %s makes the responder fail', async (_, value) => {
+  await using system = await startCompanySystem(texts('Yes!'))
+  const { responder } = setUp({ url: system.url, secret: 'answers' })
+  const reply = await responder.answer(turnOf('Hi!'), secretOf(value))
+  expect(reply).toMatchObject({ outcome: 'failed', errorCode: 'secret_missing' })
+  expect(JSON.stringify(reply)).not.toContain('a-password')
+  expect(system.calls).toEqual([])
+})
+
+test('the system hears how the conversation stands', async () => {
+  await using system = await startCompanySystem(texts('Yes!'))
+  const { responder } = setUp({ url: system.url })
+  const heldUntil = new Date('2026-11-02T09:00:00.000Z')
+  const turn = { ...turnOf('Hi!'), isFirst: true, heldUntil }
+  turn.conversation = { ...turn.conversation, labels: ['vip'] }
+  await responder.answer(turn, replyTools())
+  expect(responderRequest.parse(system.calls[0]?.body)).toMatchObject({
+    isTrial: false,
+    conversation: {
+      ...{ id: turn.conversation.id, state: 'bot', labels: ['vip'], isFirst: true },
+      heldUntil: heldUntil.toISOString(),
+    },
+  })
+})
+
+test('an answer may pass, hand over, label and say for how long somebody types', async () => {
+  const message = { kind: 'text', text: 'One moment.', typingMs: 1500 }
+  await using system = await startCompanySystem(
+    json({ pass: true, labels: ['asked'] }),
+    json({ messages: [message], handoff: { reason: 'wants\u0007 a person' }, labels: ['vip'] }),
+    json({ pass: true, messages: [message] }),
+  )
+  const { responder } = setUp({ url: system.url })
+  const ask = () => responder.answer(turnOf('Hi!'), replyTools())
+  expect(await ask()).toMatchObject({ outcome: 'passed', messages: [], labels: ['asked'] })
+  expect(await ask()).toMatchObject({
+    ...{ outcome: 'answered', messages: [message] },
+    ...{ handoff: 'wants a person', labels: ['vip'] },
+  })
+  expect(await ask()).toMatchObject({ outcome: 'failed', errorCode: 'responder_answer_invalid' })
+})
+
+test('a system that asks for more time than a customer has is not asked again for this turn', async () => {
+  await using system = await startCompanySystem(status(429, { 'retry-after': '3600' }), texts('Yes!'))
+  const { responder } = setUp({ url: system.url })
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ errorCode: 'responder_failed' })
+  expect(system.calls).toHaveLength(1)
+  // The next turn asks anew.
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ outcome: 'answered' })
+})
+
+test('a system that fails again and again is not asked for a while, by this company; another company asks its own way', async () => {
+  await using system = await startCompanySystem(hangUp)
+  const { responder } = setUp({ url: system.url, retries: 5 })
+  const turn = turnOf('Hi!')
+  const ofThis = () => responder.answer({ ...turnOf('Hi!'), company: turn.company }, replyTools())
+  expect(await ofThis()).toMatchObject({ errorCode: 'responder_unreachable', trace: { attempts: 6 } })
+  // The tenth failure in a row ends the attempts.
+  expect(await ofThis()).toMatchObject({ errorCode: 'responder_unreachable', trace: { attempts: 4 } })
+  expect(await ofThis()).toEqual({ outcome: 'failed', messages: [], errorCode: 'responder_paused', trace: {} })
+  expect(system.calls).toHaveLength(10)
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ errorCode: 'responder_unreachable' })
 })

@@ -1,4 +1,4 @@
-import type { RulesResponderSettings } from '@frontdesk/api-contract'
+import { answerMessage, type RulesResponderSettings, responderSettings } from '@frontdesk/api-contract'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { composeAnswer } from '#src/services/responders/compose-answer.ts'
@@ -7,7 +7,16 @@ import { wordsOf } from '#src/services/responders/words.ts'
 import { replyTools } from './reply-tools.ts'
 import { turnOf } from './turn-of.ts'
 
-async function answer(settings: Omit<RulesResponderSettings, 'kind'>, ...messages: Parameters<typeof turnOf>) {
+type Rules = Omit<RulesResponderSettings, 'kind'>
+
+/** The whole reply to a turn of one message. */
+const reply = (
+  settings: Rules,
+  text: string,
+  { isOpen, isFirst = false }: { isOpen?: boolean; isFirst?: boolean } = {},
+) => createRulesResponder({ kind: 'rules', ...settings }).answer({ ...turnOf(text), isFirst }, replyTools({ isOpen }))
+
+async function answer(settings: Rules, ...messages: Parameters<typeof turnOf>) {
   const responder = createRulesResponder({ kind: 'rules', ...settings })
   const result = await responder.answer(turnOf(...messages), replyTools())
   return result.messages.map((message) => message.text)
@@ -132,4 +141,139 @@ test('the words of a text are the same for its letters in any case', () => {
 test('an answer never grows over what one message can hold', () => {
   const part = (letter: string) => letter.repeat(40_000)
   expect(composeAnswer([part('a'), part('b')])).toBe(part('a'))
+})
+
+describe('a pattern', () => {
+  const patterns = [{ pattern: 'order\\s+#?(\\d{4,})', answer: 'We look after your order.' }]
+
+  test('is searched for in each message, without regard to letter case, and never across two', async () => {
+    expect(await answer({ patterns }, 'Hi', 'where is my ORDER  #12345?')).toEqual(['We look after your order.'])
+    expect(await answer({ patterns }, 'order 123')).toEqual([])
+    expect(await answer({ patterns }, 'order', '12345')).toEqual([])
+  })
+
+  test('takes its place among the other rules by where it stands', async () => {
+    const settings = { ...salon, patterns }
+    expect(await answer(settings, 'balayage', 'and where is order 12345, and what is the price?')).toEqual([
+      'Yes, Margot does balayage every day. We look after your order. It is 120 € for shoulder-length hair.',
+    ])
+  })
+
+  test.each([
+    ['a look-ahead', '(?=a)b'],
+    ['a back-reference', '(a)\\1'],
+    ['an open bracket', '(a'],
+    ['a count too high', 'a{2000}'],
+    ['a program too large', '(\\pL{20}){30}'],
+  ])('that is %s is refused when it is set', (_, pattern) => {
+    const { success, error } = responderSettings.safeParse({ kind: 'rules', patterns: [{ pattern, answer: 'x' }] })
+    expect(success).toBe(false)
+    expect(error?.issues[0]?.path).toEqual(['patterns', 0, 'pattern'])
+  })
+
+  test('that is cruel to other engines is searched for in a text of any length', async () => {
+    const cruel = ['(a+)+$', '(a|aa)+$', '(.*a){20}$', '(a*)*b', '([a-z]+)*[0-9]', '(a?){50}a{50}b']
+    const settings = { patterns: cruel.map((pattern) => ({ pattern, answer: pattern })) }
+    // An engine that tries all ways would be at this for longer than the universe is old.
+    const { messages } = await reply(settings, `${'a'.repeat(100_000)}!`)
+    expect(messages.length).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('opening hours', () => {
+  const settings = {
+    keywords: [
+      { any: ['call'], answer: 'Call us now.', when: 'open' as const },
+      { any: ['call'], answer: 'We call you back tomorrow.', when: 'closed' as const },
+    ],
+    patterns: [{ pattern: '.', answer: 'We are closed.', when: 'closed' as const }],
+  }
+  test.each([
+    [true, 'Call us now.', ['keywords[0]']],
+    [false, 'We call you back tomorrow. We are closed.', ['keywords[1]', 'patterns[0]']],
+  ])('open: %s', async (isOpen, text, rules) => {
+    expect(await reply(settings, 'call me', { isOpen })).toMatchObject({ messages: [{ text }], trace: { rules } })
+  })
+
+  test('that are not set: neither kind of rule applies', async () => {
+    expect(await reply(settings, 'call me')).toEqual({ outcome: 'passed', messages: [] })
+  })
+})
+
+describe('the welcome', () => {
+  const settings = { ...salon, welcome: 'Welcome to Salon Margot!' }
+  test('opens the first answer that a contact ever gets, and only that', async () => {
+    expect(await reply(settings, 'price?', { isFirst: true })).toMatchObject({
+      messages: [{ text: 'Welcome to Salon Margot! It is 120 € for shoulder-length hair.' }],
+      trace: { rules: ['welcome', 'keywords[0]'] },
+    })
+    expect(await reply(settings, 'price?')).toMatchObject({
+      messages: [{ text: 'It is 120 € for shoulder-length hair.' }],
+    })
+  })
+
+  test('stands in place of the opening of a greeting', async () => {
+    expect(await reply(settings, 'Hi, price?', { isFirst: true })).toMatchObject({
+      messages: [{ text: 'Welcome to Salon Margot! It is 120 € for shoulder-length hair.' }],
+      trace: { rules: ['welcome', 'greeting', 'keywords[0]'] },
+    })
+  })
+
+  test('is handed on when no rule has an answer, for whoever has one', async () => {
+    expect(await reply(settings, 'bicycle', { isFirst: true })).toEqual({
+      outcome: 'passed',
+      messages: [{ kind: 'text', text: 'Welcome to Salon Margot!' }],
+      trace: { rules: ['welcome'] },
+    })
+  })
+})
+
+test('a rule that hands over says which it was', async () => {
+  const keywords = [
+    { any: ['hi'], answer: 'Hi!' },
+    { any: ['complaint'], answer: 'I am sorry. Lena takes care of it.', handoff: true },
+  ]
+  expect(await reply({ keywords }, 'Hi, I have a complaint')).toMatchObject({
+    outcome: 'answered',
+    handoff: 'keywords[1]',
+    trace: { rules: ['keywords[0]', 'keywords[1]'] },
+  })
+  expect(await reply({ keywords }, 'Hi')).not.toHaveProperty('handoff')
+})
+
+test('whatever the settings and whatever is written, there is a reply, and its rules are those of the settings', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('hi', 'price', 'aaaa', '(a+)+$', '\u0000', '\ud800'),
+  )
+  const word = fc.oneof(fc.constantFrom('hi', 'price', 'a', '价', '👋'), fc.string({ unit: 'grapheme' }))
+  const words = fc.array(word, { minLength: 1, maxLength: 5 })
+  const shared = {
+    answer: fc.constantFrom('Yes.', 'No.\nNever.', '\u202e'),
+    when: fc.constantFrom('open' as const, 'closed' as const, undefined),
+    handoff: fc.boolean(),
+  }
+  const settings = fc.record(
+    {
+      kind: fc.constant('rules' as const),
+      welcome: fc.constantFrom('Welcome!', '\u200b'),
+      greeting: fc.record({ keywords: words, answer: shared.answer }),
+      keywords: fc.array(fc.record({ any: words, ...shared }), { maxLength: 4 }),
+      patterns: fc.array(fc.record({ pattern: fc.oneof(word, fc.string()), ...shared }), { maxLength: 4 }),
+      faq: fc.array(fc.record({ question: fc.constant('?'), keywords: words, answer: shared.answer }), {
+        maxLength: 4,
+      }),
+    },
+    { requiredKeys: ['kind'] },
+  )
+  return fc.assert(
+    fc.asyncProperty(settings, fc.array(text, { maxLength: 5 }), fc.boolean(), async (rules, texts, isFirst) => {
+      const turn = { ...turnOf(...texts), isFirst }
+      const replied = await createRulesResponder(rules).answer(turn, replyTools({ isOpen: isFirst }))
+      for (const message of replied.messages) expect(answerMessage.parse(message)).toEqual(message)
+      if (replied.outcome === 'answered') expect(replied.messages).toHaveLength(1)
+      for (const rule of replied.trace?.rules ?? [])
+        expect(rule).toMatch(/^(?:welcome|greeting|(?:keywords|patterns|faq)\[[0-3]\])$/)
+    }),
+  )
 })

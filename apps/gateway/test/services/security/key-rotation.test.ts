@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from 'whatsapp-emulator'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
+import { CompanySecrets } from '#src/services/security/company-secrets.ts'
 import { finishKeyRotation, rotateDataKeys } from '#src/services/security/rotate-data-keys.ts'
 import { startKeyRefresh } from '#src/services/security/start-key-refresh.ts'
 import { type KeyRing, openKeyRing } from '#src/storage/key-ring.ts'
@@ -17,6 +18,7 @@ import type { RotationChildOptions } from './support/rotation-child.ts'
 
 const COMPANY = '491700000001'
 const CUSTOMER = '491719990001'
+const SECRET = 'sk-proj-0123456789abcdef'
 const signal = new AbortController().signal
 let emulator: Emulator
 let testDatabase: TestDatabase
@@ -36,6 +38,7 @@ beforeAll(async () => {
   await emulator.sendText({ from: CUSTOMER, to: COMPANY, text: 'hello' })
   await until(async () => (await emulator.pending()) === 0)
   await send('hello to you')
+  await secrets(testDatabase.keyRing).put(companyId, 'openai', { value: SECRET }, { apiKeyId: null })
 })
 afterAll(async () => {
   await host[Symbol.asyncDispose]()
@@ -49,6 +52,7 @@ const send = (text: string) =>
     .get(sessionId)
     ?.send({ whatsappId: newWhatsAppId(), to: { phone: CUSTOMER }, content: { kind: 'text', text } })
 const worker = () => testDatabase.database.worker
+const secrets = (keyRing: KeyRing) => new CompanySecrets({ database: testDatabase.database, keyRing })
 const otherProcess = (): Promise<KeyRing> => openKeyRing(testDatabase.database, testDatabase.masterKey, 'emulator')
 
 /** How many values each key has sealed, in all tables. */
@@ -133,6 +137,7 @@ describe('a data key is rotated while a session exchanges messages', () => {
     expect(Object.keys(await valuesByKey())).toEqual(['2'])
     await expectAllOpen(await otherProcess())
     await expectAllOpen(testDatabase.keyRing)
+    expect(await secrets(await otherProcess()).read(companyId, 'openai')).toBe(SECRET)
   })
 
   test('a new connection reads nothing but what the new key has sealed', async () => {

@@ -34,8 +34,11 @@ export function openDesk(
     batching = { quietMs: 20, maxMs: 200, maxMessages: 50 },
     pacing = UNLIMITED,
     acceptor,
+    secret = async () => undefined,
     ...limits
-  }: Partial<InboxOptions & MessageIntakeOptions & Pick<OutboxOptions, 'pacing'>> = {},
+  }: Partial<
+    InboxOptions & MessageIntakeOptions & Pick<OutboxOptions, 'pacing'> & Pick<InboxOptions['answerer'], 'secret'>
+  > = {},
 ): Desk {
   const nodeId = newId()
   const outbox = new Outbox({ database, pacing, log })
@@ -50,7 +53,7 @@ export function openDesk(
   const inbox = new Inbox({
     database,
     outbox,
-    answerer: { urlGuard, secret: async () => undefined },
+    answerer: { urlGuard, secret },
     batching,
     log,
     ...limits,

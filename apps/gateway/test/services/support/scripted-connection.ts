@@ -66,15 +66,18 @@ export class ScriptedConnection implements Pick<ProviderConnection, 'send' | 'sh
     )
   }
 
-  /** To whom typing was shown, and how many messages had been sent then. */
-  readonly typings: { to: OutgoingMessage['to']; after: number }[] = []
+  /** To whom typing was shown, when, and how many messages had been sent then. */
+  readonly typings: { to: OutgoingMessage['to']; after: number; atMs: number }[] = []
+  /** When each of `sends` began. */
+  readonly sentAtMs: number[] = []
 
   async showTyping(to: OutgoingMessage['to']): Promise<void> {
-    this.typings.push({ to, after: this.sends.length })
+    this.typings.push({ to, after: this.sends.length, atMs: performance.now() })
   }
 
   async send(message: OutgoingMessage): Promise<void> {
     this.sends.push(message)
+    this.sentAtMs.push(performance.now())
     const step = this.#script.shift() ?? this.acknowledge
     await step(message)
   }
