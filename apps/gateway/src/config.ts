@@ -18,6 +18,8 @@ export interface Config {
   emulator: { url: string; rootKey: string } | undefined
   /** Hosts that a company's URL may name although they are private, in lower case. */
   allowedHosts: readonly string[]
+  /** Origins of MCP servers that companies may use. */
+  mcpServers: readonly string[]
   /** The deployment's defaults; a company may set its own. */
   batching: { quietMs: number; maxMs: number; maxMessages: number }
   /** The deployment's defaults; a company and a session may set their own. 0: no limit. */
@@ -157,6 +159,7 @@ export function loadConfig(flags: Flags = {}, environment: NodeJS.ProcessEnv = p
     sessionHosts: required(values.sessionHosts),
     emulator,
     allowedHosts: values.allowedHosts ?? [],
+    mcpServers: values.mcpServers ?? [],
     batching: {
       quietMs: required(values.batchQuietMs),
       maxMs: required(values.batchMaxMs),

@@ -63,6 +63,20 @@ const hostList = z
     'must be host names or IP addresses, separated by commas, without scheme and path',
   )
 
+const originList = z
+  .string()
+  .transform((value) =>
+    value
+      .split(',')
+      .map((url) => url.trim())
+      .filter((url) => url !== ''),
+  )
+  .refine(
+    (urls) => urls.every((url) => isUrlOf(url, ['http:', 'https:'])),
+    'must be addresses such as https://mcp.example, separated by commas',
+  )
+  .transform((urls) => urls.map((url) => new URL(url).origin))
+
 /** The one list of all settings: the environment, `--help` and docs/how-to/settings.md follow from it. */
 export const settings = {
   host: setting({
@@ -157,6 +171,13 @@ export const settings = {
     default: '',
     about:
       "Private hosts that companies' URLs may name nevertheless, separated by commas. All public ones are allowed.",
+  }),
+  mcpServers: setting({
+    name: 'FRONTDESK_MCP_SERVERS',
+    schema: originList,
+    default: '',
+    about:
+      'MCP servers whose tools companies may give to their `ai` responders, such as https://mcp.example, separated by commas. Those of a private network must be among FRONTDESK_ALLOWED_HOSTS too. None unless told.',
   }),
   batchQuietMs: setting({
     name: 'FRONTDESK_BATCH_QUIET_MS',

@@ -202,8 +202,8 @@ async function buildSessionOwner(
     ...(config.emulator && { emulator: config.emulator }),
   })
   const outbox = starting.use(new Outbox({ database, pacing: config.pacing, log }))
-  const secrets = new CompanySecrets({ database, keyRing })
-  const answerer = { urlGuard, secret: (companyId: string, name: string) => secrets.read(companyId, name) }
+  const { mcpServers } = config
+  const answerer = { urlGuard, mcpServers, secret: (companyId: string, name: string) => secrets.read(companyId, name) }
   const inbox = starting.use(new Inbox({ database, outbox, answerer, batching: config.batching, log }))
   const activity = starting.use(new ActivityRecorder({ database, log }))
   const health = starting.use(
@@ -321,7 +321,10 @@ function buildApi(
       turns: new TurnReader(database),
       playground: new Playground({
         database,
-        answerer: { urlGuard, secret: (companyId, name) => secrets.read(companyId, name), log },
+        answerer: {
+          ...{ urlGuard, mcpServers: config.mcpServers, log },
+          secret: (companyId, name) => secrets.read(companyId, name),
+        },
         batching: config.batching,
       }),
       health: { check: checkHealth },

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { json } from './common.ts'
 import { textContent } from './message.ts'
 import { compilePattern } from './pattern.ts'
+import { compileArguments } from './tool-arguments.ts'
 
 /** The text of an answer: what a text message can hold. */
 export const answerText = textContent.shape.text
@@ -139,12 +140,21 @@ const headers = z
   .refine((all) => Object.keys(all).length <= 20, 'must be at most 20 headers')
   .describe('A value is a text, or names a secret whose value is sent.')
 
+const toolParameters = z.record(z.string(), json).superRefine((schema, context) => {
+  const refuse = (message: string) => context.addIssue({ code: 'custom', message })
+  const text = JSON.stringify(schema)
+  if (text.length > 10_000) return refuse('must be at most 10000 characters of JSON')
+  // What refers to itself can take for ever to check.
+  if (/"\$(ref|dynamicRef|recursiveRef)":/.test(text)) return refuse('must be without references to other schemas')
+  const compiled = compileArguments(schema)
+  return 'problem' in compiled ? refuse(compiled.problem) : undefined
+})
+
 const httpTool = z
   .strictObject({
-    name: toolName,
+    name: toolName.refine((name) => name !== 'hand_over', 'must not be hand_over, which is built in'),
     description: z.string().min(1).max(1000).describe('Tells the model what it gives, and when to use it.'),
-    parameters: z
-      .record(z.string(), json)
+    parameters: toolParameters
       .describe('A JSON Schema of an object: arguments that do not fit are refused before the system is called.')
       .meta({ examples: [{ type: 'object', properties: { service: { type: 'string' } }, required: ['service'] }] }),
     url: companyUrl.describe(
@@ -203,6 +213,9 @@ const aiPrice = z
   )
 export type AiPrice = z.infer<typeof aiPrice>
 
+const namedApart = <Named extends { name: string }>(list: z.ZodType<Named[]>) =>
+  list.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must have different names')
+
 const aiResponder = z
   .strictObject({
     kind: z.literal('ai'),
@@ -222,8 +235,8 @@ const aiResponder = z
       .describe(
         'How it speaks and what it must know, beyond the facts of the company. It is always told to keep to the business.',
       ),
-    tools: z.array(httpTool).max(30).optional(),
-    mcpServers: z.array(mcpServer).max(5).optional(),
+    tools: namedApart(z.array(httpTool).max(30)).optional(),
+    mcpServers: namedApart(z.array(mcpServer).max(5)).optional(),
     memoryTokens: z
       .int()
       .min(0)

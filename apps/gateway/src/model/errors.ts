@@ -206,11 +206,52 @@ export const ERRORS = {
     stage: 'answer',
     title: "The company's responder could not be reached. Check its URL and that it is up.",
   },
+  model_unreachable: {
+    status: 502,
+    stage: 'answer',
+    title: 'The endpoint of the language model could not be reached. Check `baseUrl` and that it is up.',
+  },
+  model_failed: {
+    status: 502,
+    stage: 'answer',
+    title: 'The endpoint of the language model answered with an error. Check the key, the model and its limits there.',
+  },
+  model_timed_out: {
+    status: 504,
+    stage: 'answer',
+    title: 'The language model did not answer in time. Raise `timeoutMs`, or take a faster model.',
+  },
+  model_answer_invalid: {
+    status: 502,
+    stage: 'answer',
+    title: 'What the language model answered cannot be sent to a customer. See `detail` of the step in the trace.',
+  },
+  ai_limit_reached: {
+    status: 429,
+    stage: 'answer',
+    title: 'A limit of the `ai` responder is reached. Raise it under `limits`, or have a person answer.',
+  },
   conversation_with_person: {
     status: 409,
     stage: 'answer',
     title:
       'A person answers in this conversation, or is waited for. Give it back to the bot to have it answered again.',
+  },
+  quiet_hours: {
+    status: 409,
+    stage: 'answer',
+    title: 'It is quiet hours by the settings under `quietHours`. The turn is answered when they end.',
+  },
+  conversation_loop: {
+    status: 409,
+    stage: 'answer',
+    title:
+      'The customer seems to be a program that answers our answers. A person is to look; then give it back to the bot.',
+  },
+  nothing_to_answer: {
+    status: 409,
+    stage: 'answer',
+    title: 'The customer has sent no text, only a reaction, a picture or the like. There is nothing to answer.',
   },
   contact_ignored: {
     status: 409,
@@ -237,22 +278,6 @@ export const ERRORS = {
   configuration_invalid: { status: 500, stage: 'start', title: 'A setting is not valid. Correct it and start again.' },
   data_directory_in_use: {
     status: 500,
-  quiet_hours: {
-    status: 409,
-    stage: 'answer',
-    title: 'It is quiet hours by the settings under `quietHours`. The turn is answered when they end.',
-  },
-  conversation_loop: {
-    status: 409,
-    stage: 'answer',
-    title:
-      'The customer seems to be a program that answers our answers. A person is to look; then give it back to the bot.',
-  },
-  nothing_to_answer: {
-    status: 409,
-    stage: 'answer',
-    title: 'The customer has sent no text, only a reaction, a picture or the like. There is nothing to answer.',
-  },
     stage: 'start',
     title: 'Another process is using this data directory. Stop it first, or choose another directory with --data-dir.',
   },

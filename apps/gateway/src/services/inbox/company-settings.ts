@@ -3,14 +3,15 @@ import {
   type CompanySettings,
   companySettings,
   type HandoffSettings,
+  type OpeningHours,
   type OptOutSettings,
   type QuietHoursSettings,
   type ResponderSettings,
 } from '@frontdesk/api-contract'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
-import type { Database } from '#src/storage/database.ts'
 import { handoffTimes } from '#src/services/conversations/handoff-times.ts'
+import type { Database } from '#src/storage/database.ts'
 import { readCompanySettings } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
 import { isOpen } from './opening-hours.ts'
@@ -27,6 +28,7 @@ export interface EffectiveSettings {
   responders: readonly ResponderSettings[]
   fallback: string | undefined
   business: BusinessSettings
+  openingHours: OpeningHours | undefined
   /** Whether the company is open then; undefined where it has set no hours. */
   isOpen: (at: Date) => boolean | undefined
   handoff: HandoffSettings & { waitingMs: number; pauseMs: number }
@@ -119,7 +121,7 @@ export function effectiveSettings(
   const maxMessages = batching?.maxMessages ?? defaults.batching.maxMessages
   return {
     batching: { quietMs, maxMs, maxMessages },
-    ...{ optOut, responders, fallback, business, quietHours },
+    ...{ optOut, responders, fallback, business, openingHours, quietHours },
     isOpen: (at) => openingHours && isOpen(openingHours, at),
     handoff: { ...handoff, ...handoffTimes(handoff) },
     ignore: new Set(ignore),

@@ -15,6 +15,8 @@ import type { CompanySettingsReader, EffectiveSettings } from './company-setting
 export interface TurnAnswererOptions {
   settings: Pick<CompanySettingsReader, 'of'>
   urlGuard: OutgoingUrlGuard
+  /** Origins of MCP servers that the deployment allows. */
+  mcpServers: readonly string[]
   /** What was written in the chat before the turn, oldest first: at most so many messages. */
   history: (turn: Turn, limit: number) => Promise<PastMessage[]>
   secret: (companyId: string, name: string) => Promise<string | undefined>
@@ -93,7 +95,8 @@ export class TurnAnswerer {
         turn,
         fallback: settings.fallback,
         tools: {
-          ...{ at, signal, callsTools, business: settings.business, isOpen: settings.isOpen(at) },
+          ...{ at, signal, callsTools, business: settings.business },
+          ...{ openingHours: settings.openingHours, isOpen: settings.isOpen(at) },
           history: (limit) => history(turn, limit),
           secret,
         },
@@ -105,7 +108,7 @@ export class TurnAnswerer {
       ...{ messages, responder, labels, usage },
       ...(errorCode && { errorCode }),
       ...(handoff !== undefined && {
-        handoff: { reason: responder === 'rules' ? 'rule' : 'responder', detail: handoff, returnsAt },
+        handoff: { reason: handoffReason(responder, errorCode), detail: handoff, returnsAt },
       }),
       trace: boundTrace(traceOf({ steps, usedFallback, handoff: handoff ?? null }), used),
     }
@@ -123,13 +126,18 @@ export class TurnAnswerer {
   #chainOf(settings: readonly ResponderSettings[]): Responder[] {
     let chain = this.#chains.get(settings)
     if (chain === undefined) {
-      const { urlGuard, log } = this.#options
+      const { urlGuard, mcpServers, log } = this.#options
       const onFailure = ({ id, company }: Turn, { errorCode, detail }: { errorCode: ErrorCode; detail: string }) =>
         log.warn({ companyId: company.id, turnId: id, code: errorCode, detail }, 'A responder did not answer.')
       const breaker = this.#breaker
-      chain = settings.map((each) => createResponder(each, { urlGuard, breaker, onFailure }))
+      chain = settings.map((each) => createResponder(each, { urlGuard, mcpServers, breaker, onFailure }))
       this.#chains.set(settings, chain)
     }
     return chain
   }
+}
+
+function handoffReason(responder: ChainReply['responder'], errorCode: ErrorCode | undefined): Handoff['reason'] {
+  if (errorCode === 'ai_limit_reached') return 'limit_reached'
+  return responder === 'rules' ? 'rule' : 'responder'
 }

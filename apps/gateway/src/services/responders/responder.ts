@@ -1,4 +1,10 @@
-import type { AnswerMessage, BusinessSettings, ResponderSettings, ResponderStep } from '@frontdesk/api-contract'
+import type {
+  AnswerMessage,
+  BusinessSettings,
+  OpeningHours,
+  ResponderSettings,
+  ResponderStep,
+} from '@frontdesk/api-contract'
 import type { ErrorCode } from '#src/model/errors.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
 
@@ -25,6 +31,7 @@ export interface ReplyTools {
   /** The moment that counts as now. */
   at: Date
   business: BusinessSettings
+  openingHours: OpeningHours | undefined
   /** Whether the company is open at `at`; undefined where no hours are set. */
   isOpen: boolean | undefined
   /** What was written in the chat before the turn, oldest first: at most so many messages. */

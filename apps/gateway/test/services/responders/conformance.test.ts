@@ -25,6 +25,7 @@ describe.each(kinds)('%s', (_, settings) => {
     onTestFinished(() => urlGuard[Symbol.asyncDispose]())
     return createResponder(settings, {
       urlGuard,
+      mcpServers: [],
       breaker: new CircuitBreaker(),
       onFailure: () => undefined,
       firstRetryMs: 1,

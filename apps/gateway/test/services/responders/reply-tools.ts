@@ -4,6 +4,7 @@ import type { ReplyTools } from '#src/services/responders/responder.ts'
 export const replyTools = (tools: Partial<ReplyTools> = {}): ReplyTools => ({
   at: new Date('2026-11-02T09:15:06.000Z'),
   business: {},
+  openingHours: undefined,
   isOpen: undefined,
   history: async () => [],
   secret: async () => undefined,

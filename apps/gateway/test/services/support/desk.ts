@@ -53,7 +53,7 @@ export function openDesk(
   const inbox = new Inbox({
     database,
     outbox,
-    answerer: { urlGuard, secret },
+    answerer: { urlGuard, mcpServers: [], secret },
     batching,
     log,
     ...limits,

@@ -117,7 +117,7 @@ export async function startTestApi(options: { maxBodyBytes?: number } = {}): Pro
       turns: new TurnReader(database.database),
       playground: new Playground({
         database: database.database,
-        answerer: { urlGuard, secret: (companyId, name) => secrets.read(companyId, name), log },
+        answerer: { urlGuard, mcpServers: [], secret: (companyId, name) => secrets.read(companyId, name), log },
         batching: { quietMs: 0, maxMs: 0, maxMessages: 50 },
       }),
       health: { check: async () => health },
