@@ -45,7 +45,7 @@ const WEBHOOKS = {
       operationId: 'answerTurn',
       summary: "Ask the company's own system for an answer",
       description:
-        "Sent to the URL in the company's settings when its responder is `http`. The header `Idempotency-Key` bears the turn's id: after a failure the same turn is posted again, and must then be answered the same.",
+        "Sent to the URL of a responder `http` in the company's settings. The header `Idempotency-Key` bears the turn's id: after a failure the same turn is posted again, and must then be answered the same. Where the settings name a secret it is signed as Standard Webhooks has it, with the turn's id as `webhook-id`.",
       tags: ['Company'],
       requestBody: { required: true, content: json('ResponderRequest') },
       responses: {
