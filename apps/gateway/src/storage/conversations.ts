@@ -91,19 +91,21 @@ export async function updateConversation(
   conversationId: string,
   { answering, countsAnew, returnsAt, assignee, labels, responders }: ConversationChange,
 ): Promise<void> {
+  const values = {
+    ...(answering && {
+      ...{ state: answering.state, reason: answering.reason, detail: answering.detail },
+      ...{ returns_at: answering.returnsAt, state_since: new Date() },
+    }),
+    ...(countsAnew === true && { turns: 0, cost_micros: 0 }),
+    ...(returnsAt !== undefined && { returns_at: returnsAt }),
+    ...(assignee !== undefined && { assignee }),
+    ...(labels !== undefined && { labels: [...labels] }),
+    ...(responders !== undefined && { responders: responders && JSON.stringify(responders) }),
+  }
+  if (Object.keys(values).length === 0) return
   await db
     .updateTable('conversation')
-    .set({
-      ...(answering && {
-        ...{ state: answering.state, reason: answering.reason, detail: answering.detail },
-        ...{ returns_at: answering.returnsAt, state_since: new Date() },
-      }),
-      ...(countsAnew === true && { turns: 0, cost_micros: 0 }),
-      ...(returnsAt !== undefined && { returns_at: returnsAt }),
-      ...(assignee !== undefined && { assignee }),
-      ...(labels !== undefined && { labels: [...labels] }),
-      ...(responders !== undefined && { responders: responders && JSON.stringify(responders) }),
-    })
+    .set(values)
     .where('company_id', '=', companyId)
     .where('id', '=', conversationId)
     .execute()

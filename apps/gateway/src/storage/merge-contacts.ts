@@ -86,7 +86,8 @@ async function mergeConversations(
     await sql`update turn set conversation_id = ${kept} where conversation_id = ${other}`.execute(db)
     await sql`
       update conversation kept set turns = kept.turns + other.turns, cost_micros = kept.cost_micros + other.cost_micros,
-        labels = array(select distinct label from unnest(kept.labels || other.labels) as each (label) limit 20),
+        labels = array(
+          select distinct label from unnest(kept.labels || other.labels) as each (label) order by label limit 20),
         responders = coalesce(kept.responders, other.responders)
       from conversation other where kept.id = ${kept} and other.id = ${other}`.execute(db)
     await sql`

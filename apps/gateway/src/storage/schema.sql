@@ -143,6 +143,7 @@ create table conversation (
   turns integer not null default 0,
   cost_micros bigint not null default 0,
   created_at timestamp with time zone not null default now(),
+  constraint conversation_check CHECK (((returns_at IS NULL) OR (state = ANY (ARRAY['waiting'::text, 'human'::text])))),
   constraint conversation_company_id_fkey FOREIGN KEY (company_id) REFERENCES company(id) ON DELETE CASCADE,
   constraint conversation_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contact(id),
   constraint conversation_pkey PRIMARY KEY (id),

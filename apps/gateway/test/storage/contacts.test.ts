@@ -166,6 +166,39 @@ describe('two contacts that turn out to be one', () => {
     expect(events).toEqual([{ type: 'contact.merged', subject_id: younger, data: { into: older } }])
   })
 
+  test('have one conversation in a session, with the labels and notes of both, and the person who answers in either', async () => {
+    const older = await book.contactOf({ phone })
+    const younger = await book.contactOf({ lid })
+    const [shared, only] = [await testDatabase.createSession(companyId), await testDatabase.createSession(companyId)]
+    const begin = async (contactId: string, sessionId: string, labels: string[], assignee?: string) => {
+      const id = newId()
+      const common = { id, company_id: companyId, session_id: sessionId, contact_id: contactId, labels, turns: 2 }
+      const withPerson =
+        assignee === undefined ? {} : ({ assignee, state: 'human', reason: 'written_by_agent' } as const)
+      await worker()
+        .insertInto('conversation')
+        .values({ ...common, ...withPerson })
+        .execute()
+      await worker()
+        .insertInto('conversation_note')
+        .values({ id: newId(), company_id: companyId, conversation_id: id, text: `of ${labels[0]}` })
+        .execute()
+      return id
+    }
+    const kept = await begin(older, shared, ['vip', 'new'])
+    await begin(younger, shared, ['colour', 'new'], 'Lena')
+    const moved = await begin(younger, only, ['other'])
+    await book.contactOf({ phone, lid })
+    const conversations = worker().selectFrom('conversation').where('company_id', '=', companyId)
+    const columns = ['id', 'contact_id', 'state', 'assignee', 'turns', 'labels'] as const
+    expect(await conversations.select(columns).orderBy('id').execute()).toEqual([
+      { id: kept, contact_id: older, state: 'human', assignee: 'Lena', turns: 4, labels: ['colour', 'new', 'vip'] },
+      { id: moved, contact_id: older, state: 'bot', assignee: null, turns: 2, labels: ['other'] },
+    ])
+    const notes = worker().selectFrom('conversation_note').select('text').where('conversation_id', '=', kept)
+    expect((await notes.orderBy('id').execute()).map(({ text }) => text)).toEqual(['of vip', 'of colour'])
+  })
+
   test('and a third: all point to the oldest', async () => {
     const oldest = await book.contactOf({ lid })
     const second = await book.contactOf({ phone: '4915100000001' })
@@ -198,6 +231,9 @@ test('a merge looks up what it moves: it reads nothing of other contacts, howeve
     ), turns as (
       insert into turn (id, company_id, session_id, contact_id)
       select gen_random_uuid(), ${companyId}, ${sessionId}, id from another
+    ), conversations as (
+      insert into conversation (id, company_id, session_id, contact_id)
+      select gen_random_uuid(), ${companyId}, ${sessionId}, id from another
     )
     insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content)
     select gen_random_uuid(), ${companyId}, ${sessionId}, id, 'inbound', 'customer', id, 'received', '{"kind":"text"}'
@@ -208,14 +244,16 @@ test('a merge looks up what it moves: it reads nothing of other contacts, howeve
       const read = async () =>
         await sql<{ table: string; scans: number; rows: number }>`
           select relname as "table", seq_scan as scans, seq_tup_read + idx_tup_fetch as rows
-          from pg_stat_xact_user_tables where relname in ('contact', 'turn', 'message') order by 1`.execute(db)
+          from pg_stat_xact_user_tables where relname in ('contact', 'turn', 'message', 'conversation') order by 1`.execute(
+          db,
+        )
       // The tables are small enough to be read as a whole.
       await sql`set local enable_seqscan = off`.execute(db)
       const { rows: before } = await read()
       await mergeContacts(companyId, db, older, younger)
       return [before, (await read()).rows]
     })
-  expect(after).toHaveLength(3)
+  expect(after).toHaveLength(4)
   for (const { table, scans, rows } of after ?? []) {
     const former = before?.find((each) => each.table === table) ?? { scans: 0, rows: 0 }
     expect({ table, scans: scans - former.scans }).toEqual({ table, scans: 0 })

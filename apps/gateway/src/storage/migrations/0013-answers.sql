@@ -20,7 +20,8 @@ create table conversation (
   turns integer not null default 0,
   cost_micros bigint not null default 0,
   created_at timestamptz not null default now(),
-  unique (session_id, contact_id)
+  unique (session_id, contact_id),
+  check (returns_at is null or state in ('waiting', 'human'))
 ) with (fillfactor = 80);
 create index conversation_company on conversation (company_id, id);
 create index conversation_contact on conversation (contact_id);
