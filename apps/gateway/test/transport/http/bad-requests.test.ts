@@ -135,13 +135,22 @@ describe('characters that cannot be stored', () => {
     expectProblem(await api.call('PATCH', '/v1/company', inName), 'invalid_request')
     const inList = { responders: [{ kind: 'rules', keywords: [{ any: [`word ${text}`], answer: 'x' }] }] }
     const answer = await api.call('PATCH', '/v1/company', { key: company.key, json: { settings: inList } })
-    expect(fieldsOf(answer)).toEqual(['settings.responder.keywords.0.any.0'])
+    expect(fieldsOf(answer)).toEqual(['settings.responders.0.keywords.0.any.0'])
   })
 
   it('are refused in a query, and name nothing in a path', async () => {
     expectProblem(await api.call('GET', '/v1/events?after=%00', { key: company.key }), 'invalid_request')
     expectProblem(await api.call('GET', '/v1/sessions/%00', { key: company.key }), 'not_found')
   })
+})
+
+it('a pattern that cannot be searched for safely is refused when it is saved, with its field', async () => {
+  for (const pattern of ['(a', '(?=a)b', '(a)\\1', '\\w{900}']) {
+    const settings = { responders: [{ kind: 'rules', patterns: [{ pattern, answer: 'x' }] }] }
+    const answer = await api.call('PATCH', '/v1/company', { key: company.key, json: { settings } })
+    expectProblem(answer, 'invalid_request')
+    expect(fieldsOf(answer)).toEqual(['settings.responders.0.patterns.0.pattern'])
+  }
 })
 
 describe('an address that does not exist', () => {
