@@ -49,8 +49,9 @@ function compile(parameters: Record<string, unknown>): Compiled {
   }
 }
 
-function patternOf(source: string): { test: (text: string) => boolean } {
+/** Ajv keeps patterns apart by what `toString` says. */
+function patternOf(source: string): { test: (text: string) => boolean; toString: () => string } {
   const pattern = compilePattern(source, { isCaseSensitive: true })
   if ('problem' in pattern) throw new Error(`a pattern ${pattern.problem}`)
-  return { test: (text) => pattern.search(text) >= 0 }
+  return { test: (text) => pattern.search(text) >= 0, toString: () => source }
 }

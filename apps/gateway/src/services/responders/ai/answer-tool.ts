@@ -8,6 +8,8 @@ export interface AnswerTool {
   description: string
   /** A JSON Schema of an object: what does not fit is refused before the call. */
   parameters: Record<string, Json>
+  /** Nothing outside comes of it: it is also called where tools are not to be. */
+  isInward?: boolean
   /**
    * `callId` is the same for the same call of the same turn, whenever that is tried again.
    * @throws ToolFailure

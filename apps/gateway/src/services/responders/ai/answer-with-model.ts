@@ -23,6 +23,8 @@ const TIMEOUT_MS = 60_000
 const MEMORY_TOKENS = 4000
 const MOST_PAST_MESSAGES = 200
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+/** Far more than is ever sent; what comes after it is not looked at. */
+const MAX_SAID_LENGTH = 20_000
 
 export interface ModelTurn extends Pick<AiResponderOptions, 'urlGuard' | 'mcpServers' | 'firstRetryMs'> {
   turn: Turn
@@ -102,7 +104,7 @@ export async function answerWithModel(asked: ModelTurn): Promise<Reply> {
     return fail('ai_limit_reached', `No answer after ${used.steps} calls of the model.`)
   }
   const said = handOver === undefined || isBlank(handOver.message) ? answer.text : handOver.message
-  const text = whatsappText(sanitizeText(answer.isCutOff ? wholeSentences(said) : said))
+  const text = whatsappText(sanitizeText((answer.isCutOff ? wholeSentences(said) : said).slice(0, MAX_SAID_LENGTH)))
   if (repeatsPrompt(text + (handOver?.reason ?? ''), { rules: PROMPT_RULES, instructions })) {
     return fail('model_answer_invalid', 'It repeats what the model was told.')
   }

@@ -21,6 +21,7 @@ export function createHandOverTool(onHandOver: (said: HandOver) => void): Answer
     description:
       'Gives the conversation to a person of the company, who reads all of it. Use it when the customer asks for a person, complains, or needs what you cannot settle.',
     parameters,
+    isInward: true,
     async call(input) {
       const { reason, message } = handOver.parse(input)
       const clean = sanitizeText(reason).trim()

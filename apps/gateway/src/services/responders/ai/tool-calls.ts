@@ -37,7 +37,9 @@ export class ToolCalls {
       const problem = 'problem' in check ? `Its schema ${check.problem}.` : check(input)
       if (problem !== undefined) return note({ error: `Not called: ${problem}` })
       const { callsTools, signal } = this.#options
-      if (!callsTools) return note({ result: { note: 'This is a trial: not called. Go on as if it had worked.' } })
+      if (!callsTools && tool.isInward !== true) {
+        return note({ result: { note: 'This is a trial: not called. Go on as if it had worked.' } })
+      }
       try {
         return note({ result: cut(await tool.call(input as Record<string, Json>, call.callId, signal)) })
       } catch (error) {
