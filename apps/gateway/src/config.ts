@@ -224,3 +224,7 @@ export function describeSettings(flags: Flags = {}, environment: NodeJS.ProcessE
     }
   })
 }
+
+/** The key of the model that `frontdesk demo --ai --model` asks: of no deployment, and hence no setting of one. */
+export const readModelKey = (environment: NodeJS.ProcessEnv = process.env): string | undefined =>
+  environment['FRONTDESK_MODEL_KEY'] || undefined

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startEmulatedModel } from '#src/transport/cli/demo/emulated-model.ts'
 import { until } from '../support/until.ts'
 import { runFrontdesk } from '../transport/cli/run-frontdesk.ts'
 
@@ -15,7 +16,7 @@ test('tells the whole conversation, ends by itself and leaves nothing behind', a
   await using demo = runFrontdesk(['demo', '--once'], { TMPDIR: directory })
   const { code, output, errors } = await demo.ended
   expect({ code, errors }).toEqual({ code: 0, errors: '' })
-  const story = [
+  expectStory(output, [
     'WhatsApp offers a QR code',
     '▄', // the code is drawn
     'Online as +491700000001',
@@ -26,17 +27,53 @@ test('tells the whole conversation, ends by itself and leaves nothing behind', a
     '140 €',
     '✓✓',
     'Answered once, delivered and read',
-  ]
-  const places = story.map((part) => output.indexOf(part))
-  expect(places).not.toContain(-1)
-  expect(places).toEqual(places.toSorted((a, b) => a - b))
+  ])
   await expectNothingLeft()
 })
 
-test('stays up with addresses that work, until Ctrl-C', async () => {
-  await using demo = runFrontdesk(['demo'], { TMPDIR: directory })
-  await until(() => demo.lines.some((line) => line.includes('Ctrl-C')), { timeoutMs: 60_000 })
+test('--ai: a model answers with a tool, hands over, is silent, answers again, and its traces are told', async () => {
+  await using demo = runFrontdesk(['demo', '--ai', '--once'], { TMPDIR: directory })
+  const { code, output, errors } = await demo.ended
+  expect({ code, errors }).toEqual({ code: 0, errors: '' })
+  expectStory(output, [
+    'Online as +491700000001',
+    'What does balayage cost',
+    'Our balayage is 140 €',
+    '✓✓',
+    'prices({"service":"balayage"})',
+    'ask a person',
+    'Somebody of us will answer you',
+    'waits for a person',
+    'Hi Mia, Lena here',
+    'the conversation is hers',
+    'thank you!',
+    'The bot is silent',
+    'gives the conversation back',
+    'how much is a haircut',
+    'Our haircut is 48 €',
+    'prices({"service":"haircut"})',
+    'Why it said what it said',
+    'model emulated, asked 2 times',
+    'tokens in',
+    '$0.00',
+    '→ {"prices":[{"price":"140 €"',
+    'hand_over({"reason"',
+    'guard     A person answers in this conversation',
+    'sent      nothing',
+    'sent      “Our haircut is 48 €',
+  ])
+  await expectNothingLeft()
+}, 120_000)
+
+test('--ai with a model of the newcomer’s own stays up with addresses that work, until Ctrl-C', async () => {
+  await using model = await startEmulatedModel('key-of-the-tester')
+  await using demo = runFrontdesk(['demo', '--ai', '--model', 'of-the-tester', '--model-url', model.baseUrl], {
+    TMPDIR: directory,
+    FRONTDESK_MODEL_KEY: 'key-of-the-tester',
+  })
+  await until(() => demo.lines.some((line) => line.includes('Ctrl-C')), { timeoutMs: 110_000 })
   const output = demo.lines.join('\n')
+  expect(model.requests.map((request) => request.model)).toEqual(Array.from({ length: 5 }, () => 'of-the-tester'))
   for (const [, address] of output.matchAll(/(?:phones?|API)\s+(http:\S+)/g)) {
     const response = await fetch(String(address))
     expect({ address, status: response.status, html: /<html/i.test(await response.text()) }).toMatchObject({
@@ -44,7 +81,10 @@ test('stays up with addresses that work, until Ctrl-C', async () => {
       html: true,
     })
   }
-  const curl = output.match(/curl (\S+) [\s\S]*Authorization: (Bearer \S+)'[\s\S]*-d '(.*)'/)
+  const turns = output.match(/curl (\S+turns) .*(Bearer \S+)'/)
+  const told = await fetch(String(turns?.[1]), { headers: { authorization: String(turns?.[2]) } })
+  expect(await told.json()).toMatchObject({ items: [{ responder: 'ai', state: 'answered' }, {}, {}, {}] })
+  const curl = output.match(/curl (\S+messages) [\s\S]*Authorization: (Bearer \S+)'[\s\S]*-d '(.*)'/)
   const sent = await fetch(String(curl?.[1]), {
     method: 'POST',
     headers: { authorization: String(curl?.[2]), 'content-type': 'application/json' },
@@ -54,7 +94,17 @@ test('stays up with addresses that work, until Ctrl-C', async () => {
   demo.signal('SIGINT')
   expect(await demo.ended).toMatchObject({ code: 0, errors: '' })
   await expectNothingLeft()
-})
+}, 120_000)
+
+/** All of it is told, in this order. */
+function expectStory(output: string, parts: readonly string[]): void {
+  let from = 0
+  for (const part of parts) {
+    const place = output.indexOf(part, from)
+    expect(place, `“${part}” after the first ${from} characters of:\n${output}`).toBeGreaterThanOrEqual(from)
+    from = place + part.length
+  }
+}
 
 /** No file, and on Linux no process that works in the demonstration's directory. */
 async function expectNothingLeft(): Promise<void> {

@@ -19,6 +19,14 @@ export class ApiClient {
     return this.#call<Answer>('POST', path, body)
   }
 
+  put<Answer>(path: string, body: unknown): Promise<Answer> {
+    return this.#call<Answer>('PUT', path, body)
+  }
+
+  patch<Answer>(path: string, body: unknown): Promise<Answer> {
+    return this.#call<Answer>('PATCH', path, body)
+  }
+
   async text(path: string): Promise<string> {
     return (await this.#fetch('GET', path)).text()
   }

@@ -1,36 +1,21 @@
-import type { Company, CreatedApiKey, LinkingCode, List, MessageResource, Session } from '@frontdesk/api-contract'
-import type { EmulatorControl } from 'whatsapp-emulator'
+import type { List, MessageResource } from '@frontdesk/api-contract'
 import { ApiClient } from '../api-client.ts'
+import { createSalon, type Demonstration, linkSalon, type OpenedSalon } from './open-salon.ts'
 import { CUSTOMER, QUESTIONS, SALON, SALON_SETTINGS } from './salon.ts'
-import type { Transcript } from './transcript.ts'
+import { textOf } from './text-of.ts'
 import { until } from './until.ts'
-
-export interface Demonstration {
-  gatewayUrl: string
-  platformKey: string
-  phones: EmulatorControl
-  transcript: Transcript
-  signal: AbortSignal
-}
-
-/** What the newcomer needs to go on alone. */
-export interface Outcome {
-  session: Session
-  companyKey: string
-}
 
 /**
  * The whole way of a message, as the company, its owner and its customer see it. Every step is looked for on both
  * sides, in Frontdesk's API and on the simulated phones; the first that is not seen throws.
  */
-export async function holdConversation(demonstration: Demonstration): Promise<Outcome> {
+export async function holdConversation(demonstration: Demonstration): Promise<OpenedSalon> {
   const { transcript } = demonstration
-  const { companyKey, session: created } = await createSalon(demonstration)
-  const api = new ApiClient(demonstration.gatewayUrl, companyKey)
-  transcript.step(`${SALON.name} is a company now, with a session “${created.name}” and its own rules`)
+  const salon = await createSalon(demonstration, SALON_SETTINGS)
+  const api = new ApiClient(demonstration.gatewayUrl, salon.companyKey)
+  transcript.step(`${SALON.name} is a company now, with a session “${salon.session.name}” and its own rules`)
 
-  const session = await link(demonstration, api, created)
-  transcript.step(`Online as +${session.phone}`, 'linked, encrypted, credentials sealed in Postgres')
+  const session = await linkSalon(demonstration, salon, { drawsCode: true })
 
   await ask(demonstration)
   const questions = await storedQuestions(demonstration, api)
@@ -38,50 +23,7 @@ export async function holdConversation(demonstration: Demonstration): Promise<Ou
   const answer = await answered(demonstration, api, questions)
   await displayed(demonstration, answer)
   transcript.step('Answered once, delivered and read', 'seen in Frontdesk and on the customer’s phone')
-  return { session, companyKey }
-}
-
-async function createSalon({ gatewayUrl, platformKey }: Demonstration) {
-  const platform = new ApiClient(gatewayUrl, platformKey)
-  const company = await platform.post<Company>('/v1/companies', { name: SALON.name, settings: SALON_SETTINGS })
-  const { key } = await platform.post<CreatedApiKey>(`/v1/companies/${company.id}/api-keys`, { name: 'demo' })
-  const session = await new ApiClient(gatewayUrl, key).post<Session>('/v1/sessions', { name: 'front desk' })
-  return { companyKey: key, session }
-}
-
-async function link({ phones, transcript, signal }: Demonstration, api: ApiClient, session: Session): Promise<Session> {
-  await api.post<Session>(`/v1/sessions/${session.id}/link`, { method: 'qr' })
-  const codePath = `/v1/sessions/${session.id}/code`
-  const code = await until(
-    'a QR code',
-    async () => {
-      const { state } = await api.get<Session>(`/v1/sessions/${session.id}`)
-      const code = state === 'linking' ? await api.get<LinkingCode>(codePath) : undefined
-      return code?.kind === 'qr' ? code : undefined
-    },
-    { signal },
-  )
-  transcript.step('WhatsApp offers a QR code:')
-  transcript.block(await api.text(`${codePath}?format=text`))
-  await phones.scanQr({ phone: SALON.phone, qr: code.qr })
-  transcript.step(`The owner’s phone +${SALON.phone} scans it`)
-  const linked = await until(
-    'the session to be online',
-    async () => {
-      const current = await api.get<Session>(`/v1/sessions/${session.id}`)
-      return current.state === 'online' ? current : undefined
-    },
-    { signal },
-  )
-  await until(
-    'the linked device on the owner’s phone',
-    async () => {
-      const phone = (await phones.phones()).find(({ phone }) => phone === SALON.phone)
-      return phone?.devices.some((device) => device.isConnected) || undefined
-    },
-    { signal },
-  )
-  return linked
+  return { ...salon, session }
 }
 
 async function ask({ phones, transcript }: Demonstration): Promise<void> {
@@ -126,7 +68,7 @@ async function answered(
 }
 
 async function displayed({ phones, transcript, signal }: Demonstration, answer: MessageResource): Promise<void> {
-  const text = answer.content.kind === 'text' ? answer.content.text : ''
+  const text = textOf(answer)
   await until(
     'the answer on the customer’s phone',
     async () => {

@@ -2,9 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { aborted } from '../shutdown-signal.ts'
+import { holdAssistedConversation } from './assisted-conversation.ts'
 import { holdConversation } from './conversation.ts'
 import { startEmulatorProcess } from './emulator-process.ts'
 import { CUSTOMER, SALON } from './salon.ts'
+import { type RealModel, startSalonAssistant } from './salon-assistant.ts'
 import { Transcript } from './transcript.ts'
 
 /** What the demonstration needs of a gateway. */
@@ -16,19 +18,23 @@ interface DemoGateway extends AsyncDisposable {
 export interface DemoOptions {
   /** End after the transcript instead of staying up. */
   once: boolean
+  /** A language model answers: an emulated one unless told. Without it, rules do. */
+  ai?: { model?: RealModel }
   startGateway: (settings: {
     dataDirectory: string
     emulator: { url: string; rootKey: string }
+    /** Private hosts that it may call. */
+    allowedHosts: readonly string[]
   }) => Promise<DemoGateway>
   /** Aborted by Ctrl-C. */
   signal: AbortSignal
 }
 
 /** The demonstration from start to end. Whatever it started is gone when it returns or throws. */
-export async function runDemo({ once, startGateway, signal }: DemoOptions): Promise<void> {
+export async function runDemo({ once, ai, startGateway, signal }: DemoOptions): Promise<void> {
   const transcript = new Transcript()
   transcript.title(
-    'Frontdesk: a hair salon answers its first customer on WhatsApp',
+    `Frontdesk: a hair salon answers its first customer on WhatsApp${ai ? ', with a language model' : ''}`,
     'No phone and no server: a WhatsApp emulator on this machine, and the real gateway.',
   )
   await using resources = new AsyncDisposableStack()
@@ -38,7 +44,15 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
   const { info, control } = resources.use(await startEmulatorProcess())
   transcript.step('WhatsApp emulator is up', info.pageUrl)
   signal.throwIfAborted()
-  const gateway = resources.use(await startGateway({ dataDirectory, emulator: info }))
+  const assistant = ai && resources.use(await startSalonAssistant(ai.model))
+  if (assistant !== undefined) {
+    const { name, url, isEmulated } = assistant.model
+    transcript.step('The salon’s own system is up, with a price list')
+    transcript.step(isEmulated ? 'A model is up, emulated as well: no key, no network' : `The model is ${name}`, url)
+  }
+  const gateway = resources.use(
+    await startGateway({ dataDirectory, emulator: info, allowedHosts: assistant?.hosts ?? [] }),
+  )
   transcript.step('Frontdesk is up, with its own Postgres', gateway.url)
   signal.throwIfAborted()
   const { platformKey } = gateway
@@ -47,13 +61,10 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
   await control.configure({ receipts: 'read', readDelayMs: 400 })
   await control.setName(SALON)
   await control.setName(CUSTOMER)
-  const { session, companyKey } = await holdConversation({
-    gatewayUrl: gateway.url,
-    platformKey,
-    phones: control,
-    transcript,
-    signal,
-  })
+  const demonstration = { gatewayUrl: gateway.url, platformKey, phones: control, transcript, signal }
+  const { session, companyKey } = await (assistant === undefined
+    ? holdConversation(demonstration)
+    : holdAssistedConversation(demonstration, assistant))
   if (once) {
     transcript.paragraph('That was the whole way of a message. Without --once the demonstration stays up to play with.')
     return
@@ -68,6 +79,11 @@ export async function runDemo({ once, startGateway, signal }: DemoOptions): Prom
     ['API', `${gateway.url}/docs`],
     ['API key', companyKey],
   ])
+  if (assistant !== undefined) {
+    transcript.paragraph(`Ask for the prices, or for a person. Why it answered as it did:
+
+  curl ${gateway.url}/v1/turns -H 'Authorization: Bearer ${companyKey}'`)
+  }
   transcript.paragraph(`Send a message from the salon:
 
   curl ${gateway.url}/v1/messages \\

@@ -50,6 +50,16 @@ export class Transcript {
     this.#write(`\n${styleText('red', '✗')} ${text}`)
   }
 
+  /** What is known of one thing, under its title: names and values, which may be long. */
+  facts(title: string, rows: readonly (readonly [string, string])[]): void {
+    this.#write(`\n  ${styleText('bold', title)}`)
+    for (const [name, value] of rows) {
+      wrap(value, WIDTH - 14).forEach((line, index) => {
+        this.#write(`    ${styleText('dim', (index === 0 ? name : '').padEnd(10))}${line}`)
+      })
+    }
+  }
+
   /** Names and what they stand for, in two columns. */
   table(rows: readonly (readonly [string, string])[]): void {
     const width = Math.max(...rows.map(([name]) => name.length))
