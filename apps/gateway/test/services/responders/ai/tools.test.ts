@@ -62,7 +62,7 @@ test('a turn that is answered again calls with the same ids, in whichever order,
   await responder.answer(turn, replyTools())
   const ids = system.calls.map(({ headers }) => headers['idempotency-key'])
   expect(new Set(ids.slice(0, 3)).size).toBe(3)
-  expect(ids.slice(3).toSorted()).toEqual(ids.slice(0, 3).toSorted())
+  expect(new Set(ids.slice(3))).toEqual(new Set(ids.slice(0, 3)))
   const other = turnOf('Hi!')
   model.follow([{ toolCalls: [a] }, DONE])
   await responder.answer(other, replyTools())
