@@ -64,23 +64,36 @@ const keywordRule = z.strictObject({
   ...consequence,
 })
 
-const pattern = z
-  .string()
-  .min(1)
-  .max(500)
-  .superRefine((source, context) => {
-    const compiled = compilePattern(source)
-    if ('problem' in compiled) context.addIssue({ code: 'custom', message: compiled.problem })
-  })
-
 const patternRule = z.strictObject({
-  pattern: pattern
+  pattern: z
+    .string()
+    .min(1)
+    .max(500)
     .describe(
       'A regular expression in the syntax of RE2, without regard to letter case: it is searched for in each message, in time that grows with its length only.',
     )
     .meta({ examples: ['order\\s+#?(\\d{4,})'] }),
   ...consequence,
 })
+
+/** Together, in steps for each character that is searched: what a customer's message can cost is bounded by it. */
+const MOST_PATTERN_STEPS = 5000
+
+const patternRules = z
+  .array(patternRule)
+  .max(100)
+  .superRefine((rules, context) => {
+    let all = 0
+    for (const [place, { pattern }] of rules.entries()) {
+      const { problem, steps } = compilePattern(pattern)
+      all += steps
+      if (problem === undefined && all <= MOST_PATTERN_STEPS) continue
+      const tooMuch = `is too much: with those before it there are ${all} steps, and ${MOST_PATTERN_STEPS} are allowed`
+      context.addIssue({ code: 'custom', path: [place, 'pattern'], message: problem ?? tooMuch })
+      // What is refused in any case is not worth the time that all the others may take.
+      return
+    }
+  })
 
 const faqEntry = z.strictObject({
   question: z.string().min(1).max(500).describe('The question as people read it; it is not matched.'),
@@ -100,7 +113,7 @@ const rulesResponder = z
       .describe('Opens the first answer that a contact ever gets, whichever responder it comes from.'),
     greeting: greeting.optional(),
     keywords: z.array(keywordRule).max(200).optional(),
-    patterns: z.array(patternRule).max(100).optional(),
+    patterns: patternRules.optional(),
     faq: z.array(faqEntry).max(200).optional(),
   })
   .describe(

@@ -37,12 +37,11 @@ export function createRulesResponder(settings: RulesResponderSettings): Responde
     ...keywords.flatMap((rule) => rule.any),
     ...faq.flatMap((entry) => entry.keywords),
   ])
-  const searches = patterns.flatMap(({ pattern, ...rule }, place) => {
-    const compiled = compilePattern(pattern)
-    // Settings with such a pattern are refused; only another version of the program can have taken it.
-    if ('problem' in compiled) return []
-    return [{ search: compiled.search, rule: { ...rule, name: `patterns[${place}]` } }]
-  })
+  const searches = patterns.map(({ pattern, ...rule }, place) => ({
+    // Settings with a pattern that cannot be searched for are refused when they are saved.
+    search: compilePattern(pattern).search,
+    rule: { ...rule, name: `patterns[${place}]` },
+  }))
 
   /** Where each keyword stands decides. */
   function byKeywords(found: ReadonlyMap<string, number>): Match[] {

@@ -171,6 +171,13 @@ describe('a pattern', () => {
     expect(error?.issues[0]?.path).toEqual(['patterns', 0, 'pattern'])
   })
 
+  test('counts with those before it: all together are bounded, and the one that is too much is named', () => {
+    const patterns = Array.from({ length: 50 }, () => ({ pattern: '\\w{200}', answer: 'x' }))
+    const { error } = responderSettings.safeParse({ kind: 'rules', patterns })
+    expect(error?.issues).toMatchObject([{ path: ['patterns', expect.any(Number), 'pattern'] }])
+    expect(Number(error?.issues[0]?.path[1])).toBeGreaterThan(10)
+  })
+
   test('that is cruel to other engines is searched for in a text of any length', async () => {
     const cruel = ['(a+)+$', '(a|aa)+$', '(.*a){20}$', '(a*)*b', '([a-z]+)*[0-9]', '(a?){50}a{50}b']
     const settings = { patterns: cruel.map((pattern) => ({ pattern, answer: pattern })) }

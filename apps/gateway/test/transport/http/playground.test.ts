@@ -1,4 +1,5 @@
 import { type PlaygroundRequest, playgroundAnswer, responderRequest } from '@frontdesk/api-contract'
+import { startModelEmulator } from 'model-emulator'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { silence, startCompanySystem, texts } from '../../services/responders/company-system.ts'
 import { setSettings } from '../../services/support/desk.ts'
@@ -84,6 +85,42 @@ test('nothing of it is stored, and the company’s system hears that it is a tri
   expect(messages).toEqual([{ kind: 'text', text: 'Yes!' }])
   expect(responderRequest.parse(system.calls[0]?.body)).toMatchObject({ isTrial: true, contact: { name: 'Ada' } })
   expect(await countAll()).toEqual(before)
+})
+
+test('what a model costs is counted, and reaches the limit of the day like that of customers', async () => {
+  await using model = await startModelEmulator({ script: [{ text: 'It is 120 €.' }] })
+  const ai = {
+    kind: 'ai' as const,
+    ...{ baseUrl: model.baseUrl, model: 'gpt-4.1-mini', limits: { turnsPerDay: 1 } },
+    price: { inputPerMillion: 1, outputPerMillion: 1 },
+  }
+  const first = await tryOut({ settings: { responders: [ai] }, messages: ['How much is it?'] })
+  expect(first).toMatchObject({
+    messages: [{ text: 'It is 120 €.' }],
+    responder: 'ai',
+    trace: { steps: [{ steps: 1 }] },
+  })
+  const usage = await api.database.database.worker
+    .selectFrom('answer_usage')
+    .select(['turns', 'cost_micros', 'input_tokens'])
+    .where('company_id', '=', company.id)
+    .execute()
+  expect(usage).toMatchObject([{ turns: 1 }])
+  expect(Number(usage[0]?.cost_micros)).toBeGreaterThan(0)
+  const second = await tryOut({ settings: { responders: [ai] }, messages: ['And a beard?'] })
+  expect(second.trace.steps).toMatchObject([{ code: 'ai_limit_reached' }])
+  expect(model.requests).toHaveLength(1)
+})
+
+test('quiet hours would hold it: what is said meanwhile, and until when', async () => {
+  const settings = {
+    ...rules({ keywords: [{ any: ['price'], answer: '120 €.' }] }),
+    quietHours: { timeZone: 'Europe/Berlin', from: '22:00', to: '07:00', text: 'We answer in the morning.' },
+  }
+  expect(await tryOut({ settings, messages: ['price?'], at: '2026-11-22T23:00:00Z' })).toMatchObject({
+    ...{ messages: [{ text: 'We answer in the morning.' }], code: 'quiet_hours' },
+    heldUntil: '2026-11-23T06:00:00.000Z',
+  })
 })
 
 test('a company tries two at once, which slows down no other company', async () => {
