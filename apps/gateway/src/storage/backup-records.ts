@@ -4,7 +4,7 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import type { Database } from './database.ts'
 import type { Schema } from './schema-types.ts'
-import { proxyContext, signalKeyContext } from './sealed-columns.ts'
+import { companySecretContext, proxyContext, signalKeyContext } from './sealed-columns.ts'
 
 const KEYS_AT_ONCE = 500
 const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'))
@@ -34,6 +34,7 @@ export const backupRecord = z.discriminatedUnion('type', [
     contactId: z.uuid(),
     createdAt: z.iso.datetime(),
   }),
+  z.object({ type: z.literal('secret'), name: z.string(), hint: z.string(), value: bytes }),
   z.object({
     type: z.literal('session'),
     id: z.uuid(),
@@ -81,6 +82,7 @@ async function* recordsOf(db: Transaction<Schema>, companyId: string, sealer: Se
   const { id, name, settings } = company
   yield { type: 'company', id, name, settings, createdAt: company.created_at.toISOString() }
   yield* contactRecords(db, companyId)
+  yield* secretRecords(db, companyId, sealer)
   const sessions = await db
     .selectFrom('session')
     .selectAll()
@@ -146,6 +148,18 @@ async function* aliasRecords(
   const rows = await db.selectFrom('contact_alias').selectAll().where('contact_id', 'in', ids).execute()
   for (const { kind, value, contact_id, created_at } of rows)
     yield { type: 'alias', kind, value, contactId: contact_id, createdAt: created_at.toISOString() }
+}
+
+async function* secretRecords(
+  db: Transaction<Schema>,
+  companyId: string,
+  sealer: Sealer,
+): AsyncGenerator<BackupRecord> {
+  const rows = await db.selectFrom('company_secret').selectAll().where('company_id', '=', companyId).execute()
+  for (const { name, hint, value } of rows) {
+    const opened = await sealer.open(value, companySecretContext(companyId, name))
+    yield { type: 'secret', name, hint, value: Buffer.from(opened).toString('base64') }
+  }
 }
 
 async function* keyRecords(db: Kysely<Schema>, sessionId: string, sealer: Sealer): AsyncGenerator<BackupRecord> {

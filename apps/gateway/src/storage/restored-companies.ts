@@ -1,8 +1,10 @@
 import type { Transaction } from 'kysely'
+import type { Sealer } from '#src/model/sealing.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { ReadBackupRecord } from './backup-records.ts'
 import type { WrappedDataKeys } from './data-keys.ts'
 import type { Schema } from './schema-types.ts'
+import { companySecretContext } from './sealed-columns.ts'
 
 /** A company as it was. */
 export interface RestoredCompany {
@@ -37,6 +39,21 @@ export async function putRestoredCompany(
   if (created.length > 0) return { isNew: true, dataKey }
   if (withSettings) await db.updateTable('company').set(values).where('id', '=', id).execute()
   return { isNew: false, dataKey }
+}
+
+/** A secret that settings name. One of that name which the company has now stays: it is newer. */
+export async function putRestoredSecret(
+  companyId: string,
+  db: Transaction<Schema>,
+  { name, hint, value }: Extract<ReadBackupRecord, { type: 'secret' }>,
+  sealer: Sealer,
+): Promise<void> {
+  const sealed = sealer.seal(value, companySecretContext(companyId, name))
+  await db
+    .insertInto('company_secret')
+    .values({ company_id: companyId, name, hint, value: sealed })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
 }
 
 /** A contact, or an address of one, of a company that was just created. */

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
+import type { ReceiptUpdate } from '#src/model/session-store.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import { startWriter, type Writer } from '#src/storage/writer/writer.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -44,13 +45,8 @@ test('a message of the phone and the change of who answers are one commit', asyn
 test('answers that were sent in the same commit stay sent, those that wait are taken back', async () => {
   const session = await openTestSession(testDatabase, writer)
   const [sent, waiting] = [await queueAnswer(session), await queueAnswer(session)]
-  const change = {
-    receipts: [{ whatsappIds: [sent], status: 'sent', at: new Date() }],
-    messages: [onPhone(session)],
-  } as const
-  await session.store.committed(
-    session.store.publish({ receipts: [...change.receipts], messages: [...change.messages] }),
-  )
+  const receipts: ReceiptUpdate[] = [{ whatsappIds: [sent], status: 'sent', at: new Date() }]
+  await session.store.committed(session.store.publish({ receipts, messages: [onPhone(session)] }))
   const rows = worker().selectFrom('message').select(['whatsapp_id', 'status', 'error_code'])
   const answers = await rows.where('session_id', '=', session.sessionId).where('origin', '=', 'responder').execute()
   expect(new Map(answers.map((row) => [row.whatsapp_id, row.status]))).toEqual(

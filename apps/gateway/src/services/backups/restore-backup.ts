@@ -7,7 +7,7 @@ import type { ReadBackupRecord, SessionRecord } from '#src/storage/backup-record
 import type { BackupStore } from '#src/storage/backups/backup-store.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
-import { putRestoredCompany, putRestoredContact } from '#src/storage/restored-companies.ts'
+import { putRestoredCompany, putRestoredContact, putRestoredSecret } from '#src/storage/restored-companies.ts'
 import { putRestoredKeys, putRestoredSession, type RestoredKey, startRestored } from '#src/storage/restored-sessions.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
 import { kindName } from '#src/storage/sealed-columns.ts'
@@ -78,13 +78,14 @@ export async function restoreBackup(
   const file = await store.read(name)
   await readContent(file, masterKey, (records) =>
     database.worker.transaction().execute(async (db) => {
-      const restoring = new Restoring(companyId, db, { start, restoredKey }, summary)
+      const withSettings = sessionId === undefined
+      const restoring = new Restoring(companyId, db, { start, withSettings, restoredKey }, summary)
       for await (const record of records) {
         if (record.type === 'company') {
           const company = { ...record, createdAt: new Date(record.createdAt) }
           const { isNew, dataKey } = await putRestoredCompany(db, company, {
             newDataKey: keyRing.newDataKey(companyId),
-            withSettings: sessionId === undefined,
+            withSettings,
           })
           restoring.begin(keyRing.sealerFrom(companyId, dataKey), isNew)
         } else if (sessionId === undefined || !isOfAnother(record, sessionId)) await restoring.put(record)
@@ -111,7 +112,7 @@ const isOfAnother = (record: ReadBackupRecord, sessionId: string): boolean =>
 class Restoring {
   readonly #companyId: string
   readonly #db: Transaction<Schema>
-  readonly #options: { start: boolean } & Pick<RestoreTarget, 'restoredKey'>
+  readonly #options: { start: boolean; withSettings: boolean } & Pick<RestoreTarget, 'restoredKey'>
   readonly #summary: BackupSummary
   #sealer: Sealer | undefined
   #isNewCompany = false
@@ -120,7 +121,7 @@ class Restoring {
   constructor(
     companyId: string,
     db: Transaction<Schema>,
-    options: { start: boolean } & Pick<RestoreTarget, 'restoredKey'>,
+    options: { start: boolean; withSettings: boolean } & Pick<RestoreTarget, 'restoredKey'>,
     summary: BackupSummary,
   ) {
     this.#companyId = companyId
@@ -140,6 +141,10 @@ class Restoring {
       case 'alias':
         // A company that is there knows its contacts better than its past does.
         if (this.#isNewCompany) await putRestoredContact(this.#companyId, this.#db, record)
+        break
+      case 'secret':
+        if (this.#isNewCompany || this.#options.withSettings)
+          await putRestoredSecret(this.#companyId, this.#db, record, this.#sealerOfCompany())
         break
       case 'session':
         await this.#putSession(record)

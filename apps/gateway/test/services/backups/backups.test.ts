@@ -11,6 +11,7 @@ import { newId } from '#src/model/ids.ts'
 import { restoredKey } from '#src/providers/baileys/restored-key.ts'
 import { type BackupSource, createBackup, pruneBackups } from '#src/services/backups/create-backup.ts'
 import { restoreBackup, verifyBackup } from '#src/services/backups/restore-backup.ts'
+import { CompanySecrets } from '#src/services/security/company-secrets.ts'
 import { type BackupStore, openBackupStore } from '#src/storage/backups/backup-store.ts'
 import { openKeyRing } from '#src/storage/key-ring.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
@@ -44,6 +45,7 @@ beforeEach(async () => {
     .insertInto('contact_alias')
     .values({ company_id: companyId, kind: 'phone', value: '491719990001', contact_id: contactId })
     .execute()
+  await new CompanySecrets(testDatabase).put(companyId, 'openai', { value: 'sk-first' }, { apiKeyId: null })
   await putKeys(1_200, 'first')
 })
 
@@ -81,7 +83,8 @@ async function contents({ database, keyRing }: Pick<TestDatabase, 'database' | '
   const opened = keys.map(async ({ id, value }) =>
     Buffer.from(await sealer.open(value, `${sessionId}/pre-key/${id}`)).toString(),
   )
-  return { rows, keys: await Promise.all(opened) }
+  const secret = await new CompanySecrets({ database, keyRing }).read(companyId, 'openai')
+  return { rows, keys: await Promise.all(opened), secret }
 }
 
 describe.each(['directory', 'S3'])('backups in a %s', (kind) => {
