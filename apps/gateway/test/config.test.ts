@@ -70,6 +70,14 @@ describe('a setting', () => {
     const { allowedHosts } = loadConfig({}, { FRONTDESK_ALLOWED_HOSTS: 'Bot.internal, 10.0.0.7 ,' })
     expect(allowedHosts).toEqual(['bot.internal', '10.0.0.7'])
   })
+
+  it('lists MCP servers by their origins', () => {
+    const { mcpServers } = loadConfig(
+      {},
+      { FRONTDESK_MCP_SERVERS: 'https://MCP.example/mcp?a=b, http://10.0.0.7:3000 ,' },
+    )
+    expect(mcpServers).toEqual(['https://mcp.example', 'http://10.0.0.7:3000'])
+  })
 })
 
 describe('a wrong setting', () => {
@@ -85,6 +93,8 @@ describe('a wrong setting', () => {
     ['FRONTDESK_MASTER_KEY', HEX_KEY.slice(2)],
     ['FRONTDESK_LOG_LEVEL', 'verbose'],
     ['FRONTDESK_ALLOWED_HOSTS', 'https://bot.internal/path'],
+    ['FRONTDESK_MCP_SERVERS', 'tools.internal'],
+    ['FRONTDESK_MCP_SERVERS', 'https://tools.internal, ftp://tools.internal'],
     ['FRONTDESK_BATCH_QUIET_MS', '1.5s'],
     ['FRONTDESK_KEEP_ALIVE_INTERVAL_MS', '10'],
     ['FRONTDESK_MAX_BODY_BYTES', '12'],

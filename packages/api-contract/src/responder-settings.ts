@@ -27,7 +27,7 @@ export const secretName = z
 
 /** An address that a company's own system listens on. Private networks are refused when it is called. */
 export const companyUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL', abort: true })
   .max(2000)
   .refine((url) => {
     const { username, password } = new URL(url)

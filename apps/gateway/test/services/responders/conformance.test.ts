@@ -1,4 +1,5 @@
 import { answerMessage, type ResponderSettings } from '@frontdesk/api-contract'
+import { hostileReplies, startModelEmulator } from 'model-emulator'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
 import { createResponder } from '#src/services/responders/create-responder.ts'
@@ -9,6 +10,8 @@ import { turnOf } from './turn-of.ts'
 
 const answering = await startCompanySystem(texts('Yes!'))
 const failing = await startCompanySystem(hangUp)
+const model = await startModelEmulator({ script: [{ text: 'Yes!' }] })
+const brokenModel = await startModelEmulator({ script: [hostileReplies.invalidJson] })
 
 /** Every kind of responder, in a state in which it works and in one in which it cannot. */
 const kinds: [string, ResponderSettings][] = [
@@ -17,6 +20,8 @@ const kinds: [string, ResponderSettings][] = [
   ['rules without any rule', { kind: 'rules' }],
   ['http', { kind: 'http', url: answering.url }],
   ['http that fails', { kind: 'http', url: failing.url }],
+  ['ai', { kind: 'ai', model: 'some-model', baseUrl: model.baseUrl }],
+  ['ai that fails', { kind: 'ai', model: 'some-model', baseUrl: brokenModel.baseUrl }],
 ]
 
 describe.each(kinds)('%s', (_, settings) => {
