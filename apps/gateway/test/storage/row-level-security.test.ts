@@ -41,6 +41,17 @@ describe('what a company can reach', () => {
           secrets: Buffer.from('s'),
         })
         .execute()
+      const turn = newId()
+      await worker
+        .insertInto('turn')
+        .values({ id: turn, company_id: company, session_id: session, contact_id: contact })
+        .execute()
+      await worker.insertInto('turn_trace').values({ turn_id: turn, company_id: company, trace: '{}' }).execute()
+      await worker.insertInto('answer_usage').values({ company_id: company, day: '2026-11-22' }).execute()
+      await worker
+        .insertInto('company_secret')
+        .values({ company_id: company, name: 'openai', value: Buffer.from('sealed'), hint: '' })
+        .execute()
       await worker.insertInto('event').values({ company_id: company, type: 'message.received' }).execute()
       await worker
         .insertInto('signal_key')
@@ -50,15 +61,23 @@ describe('what a company can reach', () => {
   })
   afterAll(() => testDatabase[Symbol.asyncDispose]())
 
-  test.each(['session', 'contact', 'message', 'event', 'webhook_endpoint', 'webhook_delivery'] as const)(
-    'it sees its own rows of %s only',
-    async (table) => {
-      const rows = await testDatabase.database.asCompany(ours, (db) =>
-        db.selectFrom(table).select('company_id').execute(),
-      )
-      expect(rows).toEqual([{ company_id: ours }])
-    },
-  )
+  test.each([
+    'session',
+    'contact',
+    'message',
+    'event',
+    'webhook_endpoint',
+    'webhook_delivery',
+    'turn',
+    'turn_trace',
+    'answer_usage',
+    'company_secret',
+  ] as const)('it sees its own rows of %s only', async (table) => {
+    const rows = await testDatabase.database.asCompany(ours, (db) =>
+      db.selectFrom(table).select('company_id').execute(),
+    )
+    expect(rows).toEqual([{ company_id: ours }])
+  })
 
   test('it sees of companies only itself', async () => {
     const rows = await testDatabase.database.asCompany(ours, (db) => db.selectFrom('company').select('name').execute())

@@ -220,6 +220,15 @@ test('an answer may pass, hand over, label and say for how long somebody types',
   expect(await ask()).toMatchObject({ outcome: 'failed', errorCode: 'responder_answer_invalid' })
 })
 
+test('a system that asks for a moment gets it', async () => {
+  await using system = await startCompanySystem(status(503, { 'retry-after': '1' }), texts('Yes!'))
+  const { responder } = setUp({ url: system.url })
+  const beganAt = performance.now()
+  expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({ outcome: 'answered' })
+  // A timer may fire up to a millisecond early.
+  expect(performance.now() - beganAt).toBeGreaterThanOrEqual(999)
+})
+
 test('a system that asks for more time than a customer has is not asked again for this turn', async () => {
   await using system = await startCompanySystem(status(429, { 'retry-after': '3600' }), texts('Yes!'))
   const { responder } = setUp({ url: system.url })

@@ -282,5 +282,6 @@ test('whatever the settings and whatever is written, there is a reply, and its r
       for (const rule of replied.trace?.rules ?? [])
         expect(rule).toMatch(/^(?:welcome|greeting|(?:keywords|patterns|faq)\[[0-3]\])$/)
     }),
+    { numRuns: 50 },
   )
 })
