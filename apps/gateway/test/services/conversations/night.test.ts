@@ -5,6 +5,7 @@ import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { type Desk, openDesk, setSettings } from '../support/desk.ts'
+import { type Fault, openFaultyDatabase } from '../support/faulty-database.ts'
 import { createContact, readEvents, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
 
 const testDatabase = await createTestDatabase()
@@ -162,4 +163,49 @@ test('more chats than fit into memory can be held, and each is told', async () =
   await desk.own(sessionId)
   await until(async () => (await turnsOf()).filter(({ state }) => state === 'answered').length === 10)
   expect((await sent()).length).toBe(20)
+})
+
+test('whichever statement the process dies at, the customer is told once and answered once', async () => {
+  const live = async (contact: string, fault?: Fault) => {
+    await using mine = openFaultyDatabase(testDatabase.url, fault)
+    await using desk = openDesk(mine, { batching: { quietMs: 0, maxMs: 0, maxMessages: 50 } })
+    const isHeld = async () => {
+      const turns = database.worker.selectFrom('turn').select('held_until').where('contact_id', '=', contact)
+      return (await turns.executeTakeFirst())?.held_until != null
+    }
+    const owning = desk.own(sessionId).catch((error: unknown) => {
+      if (!mine.hasCrashed) throw error
+    })
+    await Promise.race([owning, mine.crashed])
+    await until(async () => mine.hasCrashed || (await isHeld()))
+    await until(() => mine.hasCrashed || desk.inbox.busyChats === 0)
+    return mine.statements
+  }
+  await setSettings(database, companyId, settings())
+  const write = async () => {
+    const contact = await createContact(database, companyId)
+    await storeInbound(database, { companyId, sessionId, contactId: contact }, ['what is the price?'])
+    return contact
+  }
+  const statements = await live(await write())
+  const contacts: string[] = []
+  for (let atStatement = 1; atStatement <= statements; atStatement += 1) {
+    for (const when of ['before', 'after'] as const) {
+      const contact = await write()
+      contacts.push(contact)
+      await live(contact, { what: 'crash', when, atStatement })
+      await live(contact)
+    }
+  }
+  await dawn()
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  await until(async () => (await turnsOf()).every(({ state }) => state === 'answered'))
+  const messages = await readOutbound(database, sessionId)
+  for (const contact of contacts) {
+    const texts = messages.filter(({ contact_id }) => contact_id === contact)
+    expect(texts.map(({ content }) => ('text' in content ? content.text : ''))).toEqual([
+      ...['We answer in the morning.', 'It is 120 €.'],
+    ])
+  }
 })

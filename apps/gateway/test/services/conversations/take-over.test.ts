@@ -1,3 +1,4 @@
+import type { CompanySettings } from '@frontdesk/api-contract'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage } from '#src/model/session-store.ts'
@@ -8,7 +9,7 @@ import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { startCompanySystem, texts } from '../responders/company-system.ts'
 import { type Desk, openDesk, setSettings } from '../support/desk.ts'
-import { createContact, readEvents, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
+import { createContact, randomPhone, readEvents, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
 
 const testDatabase = await createTestDatabase()
 const { database } = testDatabase
@@ -261,4 +262,44 @@ test('a loop with another bot ends: a person is to look, an alert says so, and i
   expect(await alerts()).toMatchObject([{ kind: 'conversation_loop', cleared_at: expect.any(Date) }])
   const told = (await readEvents(database, companyId)).filter(({ type }) => type.startsWith('alert.'))
   expect(told.map(({ type }) => type)).toEqual(['alert.raised', 'alert.cleared'])
+})
+
+test('two companies that the same person writes to: what happens in one does not show in the other', async () => {
+  const phone = randomPhone()
+  const open = async (name: string, settings: CompanySettings) => {
+    const company = await testDatabase.createCompany(name)
+    const place = {
+      companyId: company,
+      sessionId: await testDatabase.createSession(company),
+      contactId: await createContact(database, company, phone),
+    }
+    await setSettings(database, company, settings)
+    return place
+  }
+  await using system = await startCompanySystem(texts('From the dentist.'))
+  const responders = [{ kind: 'http' as const, url: system.url }]
+  const salon = await open('Salon', { handoff: { words: ['human'] }, ignore: [phone] })
+  const dentist = await open('Dentist', { responders })
+  await using desk = openDesk(database)
+  await desk.own(salon.sessionId)
+  await desk.own(dentist.sessionId)
+  const content = { kind: 'text', text: 'Lena here.' } as const
+  const request = { to: { phone }, content, agent: 'Lena', requestHash: new Uint8Array(32) }
+  await desk.intake.accept(salon.companyId, { ...request, sessionId: salon.sessionId })
+  for (const place of [salon, dentist]) {
+    desk.inbox.receive(place.sessionId, await storeInbound(database, place, ['a human, please']))
+  }
+  const answered = await until(async () => {
+    const turns = [...(await readTurns(database, salon.sessionId)), ...(await readTurns(database, dentist.sessionId))]
+    return turns.length === 2 && turns.every(({ state }) => state !== 'open') ? turns : undefined
+  })
+  expect(answered.map(({ state, error_code }) => [state, error_code])).toEqual([
+    ['unanswered', 'conversation_with_person'],
+    ['answered', null],
+  ])
+  expect(JSON.stringify(system.calls)).not.toMatch(/Salon|Lena/)
+  const states = database.worker.selectFrom('conversation').select(['company_id', 'state', 'assignee'])
+  expect(await states.where('company_id', '=', dentist.companyId).execute()).toEqual([
+    { company_id: dentist.companyId, state: 'bot', assignee: null },
+  ])
 })
