@@ -23,7 +23,7 @@ export interface Turn {
 }
 
 /** The conversation as it stands when its turn is looked at. */
-export interface TurnConversation {
+interface TurnConversation {
   id: string
   state: ConversationState
   /** Its own responders; null for the company's. */
