@@ -11,6 +11,7 @@ async function pages(): Promise<string[]> {
   const below = await readdir(join(repository, 'docs'), { recursive: true })
   return [
     ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'packages/whatsapp-emulator/README.md'],
+    'packages/model-emulator/README.md',
     ...below.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
   ]
 }
