@@ -7,6 +7,10 @@ const MAX_BYTES = 16 * 1024
 type CheckArguments = (input: unknown) => string | undefined
 type Compiled = CheckArguments | { problem: string }
 
+const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
+/** Knows what a schema looks like. It takes longer to make than to compile a schema, and keeps those that it compiles. */
+const judge = new Ajv2020({ strict: false, validateFormats: false, logger: false })
+
 /** To prepare one takes longer than to use it a hundred times. */
 const known = new WeakMap<object, Compiled>()
 
@@ -25,13 +29,15 @@ export function compileArguments(parameters: Record<string, unknown>): Compiled 
 }
 
 function compile(parameters: Record<string, unknown>): Compiled {
+  // Whatever draft it says it is of: what tools use means the same in all of them.
+  const schema = { type: 'object', unevaluatedProperties: false, ...parameters, $schema: DRAFT }
+  if (judge.validateSchema(schema) !== true) {
+    return { problem: `must be a JSON Schema: ${judge.errorsText(judge.errors, { dataVar: 'it' })}` }
+  }
   const ajv = new Ajv2020({
-    ...{ strict: false, validateFormats: false, inlineRefs: false, logger: false },
+    ...{ meta: false, validateSchema: false, strict: false, validateFormats: false, inlineRefs: false, logger: false },
     code: { regExp: Object.assign(patternOf, { code: '' }) },
   })
-  // Whatever draft it says it is of: what tools use means the same in all of them.
-  const $schema = 'https://json-schema.org/draft/2020-12/schema'
-  const schema = { type: 'object', unevaluatedProperties: false, ...parameters, $schema }
   let validate: ReturnType<typeof ajv.compile>
   try {
     validate = ajv.compile(schema)

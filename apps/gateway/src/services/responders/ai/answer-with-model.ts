@@ -70,7 +70,7 @@ export async function answerWithModel(asked: ModelTurn): Promise<Reply> {
   try {
     const past = memoryTokens === 0 ? [] : await tools.history(MOST_PAST_MESSAGES)
     const { secret, business, openingHours, isOpen, at } = tools
-    await using mcp = await openMcpTools(settings.mcpServers ?? [], {
+    using mcp = await openMcpTools(settings.mcpServers ?? [], {
       ...{ fetch, secret, signal, allowedOrigins: mcpServers },
     })
     problems.push(...mcp.problems)

@@ -48,5 +48,5 @@ export function describeNetworkError(error: unknown): string {
   const known = causes.find((each) => each instanceof FrontdeskError || each instanceof AnswerTooLong)
   if (known instanceof Error) return known.message
   const coded = causes.find((each) => each instanceof Error && 'code' in each && typeof each.code === 'string')
-  return coded === undefined ? 'No connection.' : String((coded as { code?: unknown }).code)
+  return coded === undefined ? 'No usable answer.' : String((coded as { code?: unknown }).code)
 }

@@ -18,7 +18,7 @@ export interface McpToolsOptions {
   signal: AbortSignal
 }
 
-export interface McpTools extends AsyncDisposable {
+export interface McpTools extends Disposable {
   tools: AnswerTool[]
   /** Why the tools of a server are missing: for the trace. */
   problems: string[]
@@ -47,15 +47,15 @@ export async function openMcpTools(servers: readonly McpServerSettings[], option
       return []
     }
   }
-  const close = async () => {
-    // The answer does not depend on how a connection ends.
-    await Promise.allSettled(clients.map((client) => client.close()))
+  const close = () => {
+    // The customer does not wait for how connections end.
+    void Promise.allSettled(clients.map((client) => client.close()))
   }
   try {
     const tools = (await Promise.all(servers.map(open))).flat()
-    return { tools, problems, [Symbol.asyncDispose]: close }
+    return { tools, problems, [Symbol.dispose]: close }
   } catch (error) {
-    await close()
+    close()
     throw error
   }
 }
