@@ -526,7 +526,7 @@ CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((
 CREATE INDEX turn_company ON public.turn USING btree (company_id, id);
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_conversation ON public.turn USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
-CREATE INDEX turn_held ON public.turn USING btree (session_id, held_until) WHERE (held_until IS NOT NULL);
+CREATE INDEX turn_held ON public.turn USING btree (session_id, contact_id, held_until) WHERE (held_until IS NOT NULL);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
 CREATE INDEX turn_trace_age ON public.turn_trace USING brin (created_at);

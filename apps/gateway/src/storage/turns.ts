@@ -42,7 +42,7 @@ export interface TurnOpening {
  * `merged`: nothing was done, because the contact has become another.
  */
 export type TurnOpened =
-  | { kind: 'opened'; turnId: string; moreWaits: boolean }
+  | { kind: 'opened'; turnId: string; taken: number; moreWaits: boolean }
   | { kind: 'nothing_waits' }
   | { kind: 'merged'; contactId: string }
 
@@ -83,7 +83,7 @@ const MAX_HELD_MESSAGES = 200
  */
 export async function openTurn(companyId: string, db: Kysely<Schema>, opening: TurnOpening): Promise<TurnOpened> {
   const { turnId, sessionId, contactId, contactIds, limit } = opening
-  const { rows } = await sql<{ contact_id: string; turn_id: string | null; more_waits: boolean }>`
+  const { rows } = await sql<{ contact_id: string; turn_id: string | null; taken: number; more_waits: boolean }>`
     with chat as materialized (
       select coalesce(merged_into, id) as contact_id from contact where company_id = ${companyId} and id = ${contactId}
     ), waiting as materialized (
@@ -102,7 +102,9 @@ export async function openTurn(companyId: string, db: Kysely<Schema>, opening: T
       returning id
     ), held as materialized (
       -- After the conversation, which whoever ends a held turn has locked before.
-      select turn.id, (select count(*)::int from message where turn_id = turn.id) as messages from turn
+      select turn.id, (
+          select count(*)::int from message where turn_id = turn.id and direction = 'inbound') as messages
+      from turn
       where (select count(*) from begun) >= 0 and session_id = ${sessionId} and held_until is not null
         and contact_id = ${contactId}
       order by turn.id limit 1 for update
@@ -124,14 +126,14 @@ export async function openTurn(companyId: string, db: Kysely<Schema>, opening: T
       select ${companyId}, 'turn.opened', ${sessionId}, id, jsonb_build_object('contactId', ${contactId}::uuid) from opened
     )
     select contact_id, coalesce((select id from held), (select id from opened)) as turn_id,
-      (select count(*) from waiting) > (select count(*) from batch) as more_waits
+      (select count(*)::int from batch) as taken, (select count(*) from waiting) > (select count(*) from batch) as more_waits
     from chat`.execute(db)
   const [row] = rows
   if (row === undefined) return { kind: 'nothing_waits' }
   if (row.contact_id !== contactId) return { kind: 'merged', contactId: row.contact_id }
   return row.turn_id === null
     ? { kind: 'nothing_waits' }
-    : { kind: 'opened', turnId: row.turn_id, moreWaits: row.more_waits }
+    : { kind: 'opened', turnId: row.turn_id, taken: row.taken, moreWaits: row.more_waits }
 }
 
 /** An open turn with all that a responder may know of it. */

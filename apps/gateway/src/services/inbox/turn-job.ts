@@ -177,7 +177,8 @@ export class TurnJob {
     if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
     if (turn !== undefined) this.#turnId = turn.id
     const staysHeld = (turn?.heldUntil?.getTime() ?? 0) > Date.now()
-    if (opened.kind === 'opened' && opened.moreWaits && !staysHeld) {
+    // One that stays held and can take in no more leaves the rest to its end.
+    if (opened.kind === 'opened' && opened.moreWaits && (opened.taken > 0 || !staysHeld)) {
       this.#chat.moreWaits(contactId, contactIds, firstAtMs)
     }
     return turn

@@ -44,7 +44,7 @@ create index turn_conversation on turn (conversation_id) where conversation_id i
 create index turn_company on turn (company_id, id);
 -- The end of the quiet hours that the turn waits for. Of an open one only.
 alter table turn add column held_until timestamptz;
-create index turn_held on turn (session_id, held_until) where held_until is not null;
+create index turn_held on turn (session_id, contact_id, held_until) where held_until is not null;
 
 -- What happened in a turn, for people who ask why. Without the messages themselves, but with the arguments of tools.
 create table turn_trace (

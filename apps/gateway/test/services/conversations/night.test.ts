@@ -114,6 +114,26 @@ test('what is held is taken up when it is due, without anybody writing', async (
   await until(async () => (await sent()).includes('It is 120 €.'))
 })
 
+test('of a flood at night a turn takes in as much as it may, and the rest is answered after it', async () => {
+  await setSettings(database, companyId, settings())
+  const flood = Array.from({ length: 230 }, (_, place) => `what is the price of ${place}?`)
+  await storeInbound(database, { companyId, sessionId, contactId }, flood)
+  await using desk = openDesk(database)
+  await desk.own(sessionId)
+  await heldWith(200)
+  await until(() => desk.inbox.busyChats === 0)
+  expect(await sent()).toEqual(['We answer in the morning.'])
+  await dawn(desk)
+  await desk.own(sessionId)
+  const waiting = database.worker.selectFrom('message').select('id').where('session_id', '=', sessionId)
+  await until(async () => {
+    const rows = await waiting.where('direction', '=', 'inbound').where('turn_id', 'is', null).execute()
+    return rows.length === 0 && (await turnsOf()).every(({ state }) => state === 'answered')
+  })
+  expect((await turnsOf()).length).toBe(2)
+  expect(await sent()).toEqual(['We answer in the morning.', 'It is 120 €.', 'It is 120 €.'])
+})
+
 test('a word for a human works at night', async () => {
   await setSettings(database, companyId, settings())
   await using desk = openDesk(database)

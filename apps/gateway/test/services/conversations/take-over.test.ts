@@ -3,12 +3,13 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage } from '#src/model/session-store.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
+import { ConversationSweep } from '#src/services/conversations/conversation-sweep.ts'
 import { Conversations } from '#src/services/conversations/conversations.ts'
 import { returnConversations } from '#src/storage/conversations.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 import { startCompanySystem, texts } from '../responders/company-system.ts'
-import { type Desk, openDesk, setSettings } from '../support/desk.ts'
+import { type Desk, log, openDesk, setSettings } from '../support/desk.ts'
 import { createContact, randomPhone, readEvents, readOutbound, readTurns, storeInbound } from '../support/messages.ts'
 
 const testDatabase = await createTestDatabase()
@@ -207,6 +208,14 @@ describe('a conversation goes back to the bot', () => {
     expect(await readConversation()).toMatchObject({ state: 'bot', reason: 'timed_out' })
     expect((await stateChanges()).at(-1)?.data).toMatchObject({ state: 'bot', reason: 'timed_out', returnsAt: null })
     expect((await readOutbound(database, sessionId)).length).toBe(1)
+  })
+
+  test('within seconds, by the sweep of any process', async () => {
+    await writeOnPhone()
+    const past = { returns_at: new Date(Date.now() - 1000) }
+    await database.worker.updateTable('conversation').set(past).where('session_id', '=', sessionId).execute()
+    await using _sweep = new ConversationSweep({ database, log })
+    await until(async () => (await readConversation())?.state === 'bot')
   })
 
   test('once, by however many processes', async () => {

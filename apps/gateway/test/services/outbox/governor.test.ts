@@ -202,7 +202,7 @@ test('typing is shown before a responder answers, where that is set, and before 
   expect(scripted.typings).toEqual([])
   desk.inbox.receive(sessionId, await storeInbound(database, place(), ['hi']))
   await until(() => phones.texts.length === 2)
-  expect(scripted.typings).toEqual([{ to: scripted.sends[0]?.to, after: 1 }])
+  expect(scripted.typings).toMatchObject([{ to: scripted.sends[0]?.to, after: 1 }])
 })
 
 test('a scheduled message waits for its moment, and its chat does not wait for it', async () => {
