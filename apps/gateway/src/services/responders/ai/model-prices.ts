@@ -1,9 +1,9 @@
 import type { AiPrice } from '@frontdesk/api-contract'
 
-/** When these were the makers' list prices, in US dollars. */
-export const PRICES_AS_OF = '2025-12-01'
-
-/** For a million tokens: of what the model is told, and of what it says. */
+/**
+ * The makers' list prices of 2025-12-01, in US dollars for a million tokens: of what the model is told, and of what it
+ * says.
+ */
 const PRICES: Readonly<Record<string, readonly [input: number, output: number]>> = {
   'gpt-5.1': [1.25, 10],
   'gpt-5': [1.25, 10],
