@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type {
   Company,
   CompanySettings,
@@ -68,8 +69,9 @@ export class FrontDesk implements AsyncDisposable {
     await this.#run.ended
   }
 
-  async restart(): Promise<void> {
-    this.#run = this.#spawn()
+  /** `clockAheadMs`: its clock shows a later time than ours from then on. */
+  async restart({ clockAheadMs }: { clockAheadMs?: number } = {}): Promise<void> {
+    this.#run = this.#spawn(clockAheadMs)
     const { url } = await this.#run.fact('ready')
     this.#url = String(url)
   }
@@ -125,9 +127,9 @@ export class FrontDesk implements AsyncDisposable {
     return runFrontdesk(['--json', ...args, '--data-dir', this.directory, '--log-level', 'warn']).ended
   }
 
-  #spawn(): Run {
+  #spawn(clockAheadMs?: number): Run {
     const common = ['--json', 'start', '--port', '0', '--data-dir', this.directory, '--log-level', 'warn']
-    return runFrontdesk([...common, ...this.#options], {
+    const settings = {
       FRONTDESK_EMULATOR_URL: this.emulator.url,
       FRONTDESK_EMULATOR_ROOT_KEY: this.emulator.rootKey,
       // The company's own systems of tests.
@@ -135,6 +137,11 @@ export class FrontDesk implements AsyncDisposable {
       FRONTDESK_PACING_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_NEW_CONTACTS_PER_DAY: '0',
-    })
+    }
+    if (clockAheadMs === undefined) return runFrontdesk([...common, ...this.#options], settings)
+    const clock = fileURLToPath(import.meta.resolve('./clock-ahead.ts'))
+    return runFrontdesk([...common, ...this.#options], { ...settings, CLOCK_AHEAD_MS: String(clockAheadMs) }, [
+      `--import=${clock}`,
+    ])
   }
 }
