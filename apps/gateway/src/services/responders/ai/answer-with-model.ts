@@ -41,6 +41,7 @@ export async function answerWithModel(asked: ModelTurn): Promise<Reply> {
   const { turn, burst, tools, settings, limits, apiKey, urlGuard, mcpServers, firstRetryMs = 1000 } = asked
   const { timeoutMs = TIMEOUT_MS, memoryTokens = MEMORY_TOKENS, instructions = '' } = settings
   const timeout = AbortSignal.timeout(timeoutMs)
+  const deadlineMs = performance.now() + timeoutMs
   const signal = AbortSignal.any([tools.signal, timeout])
   const fetch = guardedFetch(urlGuard, MAX_ANSWER_BYTES)
   const calls = new ToolCalls({ turnId: turn.id, callsTools: tools.callsTools, signal })
@@ -75,7 +76,7 @@ export async function answerWithModel(asked: ModelTurn): Promise<Reply> {
     })
     problems.push(...mcp.problems)
     answer = await askModel({
-      ...{ settings, apiKey, fetch, firstRetryMs, calls, signal, mostSteps: limits.steps },
+      ...{ settings, apiKey, fetch, firstRetryMs, deadlineMs, calls, signal, mostSteps: limits.steps },
       instructions: systemPrompt({ companyName: turn.company.name, instructions, business, openingHours, isOpen, at }),
       messages: conversationOf(past, burst, memoryTokens),
       // Of the same name, the later one counts.

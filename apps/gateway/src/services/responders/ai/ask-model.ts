@@ -20,6 +20,8 @@ export interface ModelRequest {
   apiKey: string | undefined
   fetch: typeof globalThis.fetch
   firstRetryMs: number
+  /** When it is over, by the clock of `performance`. */
+  deadlineMs: number
   instructions: string
   messages: ModelMessage[]
   tools: readonly AnswerTool[]
@@ -72,12 +74,12 @@ export async function askModel(request: ModelRequest): Promise<ModelAnswer> {
   return { text, isCutOff: finishReason === 'length', wantsMore: finishReason === 'tool-calls' }
 }
 
-function modelOf({ settings: { baseUrl = BASE_URL, model }, apiKey, fetch, firstRetryMs }: ModelRequest) {
+function modelOf({ settings: { baseUrl = BASE_URL, model }, apiKey, fetch, firstRetryMs, deadlineMs }: ModelRequest) {
   const provider = createOpenAICompatible({
     name: 'model',
     baseURL: baseUrl.replace(/\/+$/, ''),
     ...(apiKey !== undefined && { apiKey }),
-    fetch: retryingFetch(fetch, firstRetryMs),
+    fetch: retryingFetch(fetch, { firstRetryMs, deadlineMs }),
     // OpenAI's newer models refuse the name that all others know.
     transformRequestBody: ({ max_tokens, ...body }) =>
       new URL(baseUrl).hostname === 'api.openai.com'

@@ -89,7 +89,7 @@ test('what a model thinks aloud, and its Markdown, do not reach the customer', a
   })
 })
 
-test('OpenAI itself is told the limit of the answer by the name that its newer models know, others by the old one', async () => {
+test('the model is told how long its answer may be, and how free', async () => {
   const { model, responder } = await setUpAi([{ text: 'Yes!' }], {
     settings: { maxOutputTokens: 77, temperature: 0.5 },
   })
@@ -179,12 +179,20 @@ describe('a model or a network at its worst', () => {
     ['never answers', hostileReplies.neverAnswers],
     ['answers too slowly', hostileReplies.slowTokens],
     ['answers too late', { text: 'Late.', delayMs: 3_600_000 }],
-    ['asks to come again in half a minute', { raw: { status: 429, headers: { 'retry-after': '30' }, body: '{}' } }],
   ])('one that %s is given up after the time for an answer', async (_, reply) => {
     const { responder } = await setUpAi([reply], { settings: { timeoutMs: 1000 } })
     expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
       ...{ outcome: 'failed', errorCode: 'model_timed_out', trace: { detail: 'No answer within 1000 ms.' } },
     })
+  })
+
+  test('one that asks to come again when it is too late is not waited for', async () => {
+    const later = { raw: { status: 429, headers: { 'retry-after': '301' }, body: '{}' } }
+    const { model, responder } = await setUpAi([later], { settings: { timeoutMs: 300_000 } })
+    expect(await responder.answer(turnOf('Hi!'), replyTools())).toMatchObject({
+      ...{ outcome: 'failed', errorCode: 'model_failed', trace: { detail: 'Status 429.' } },
+    })
+    expect(model.requests.length).toBe(1)
   })
 
   test('one that is not there', async () => {
