@@ -99,7 +99,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   limitClosing(socket, raw)
   raw.once('open', options.onReached)
   onRefusedHandshake(socket, options.onRefused)
-  guardListeners(socket.ws, options.onUnreadable)
+  guardListeners(socket.ws, 'CB:message', options.onUnreadable)
   // Baileys makes a message of each missed call, in a promise that nobody handles. Calls come with a later version.
   socket.ev.removeAllListeners('call')
   // Baileys collects writes in transactions and commits them after it has sent what depends on them. Writing through

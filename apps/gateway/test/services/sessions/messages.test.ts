@@ -62,6 +62,19 @@ describe('messages, committed to Postgres', () => {
     expect((await texts()).filter((text) => text.startsWith('offline'))).toEqual(expected)
   })
 
+  test('the first messages of new customers, sent at once, are stored in the order of each chat', async () => {
+    await emulator.prepareBurst({ to: [COMPANY], customers: 10, each: 40, text: 'first' })
+    const sent = await emulator.fireBurst()
+    const stored = await until(async () => {
+      const burst = (await rows()).filter(({ content }) => content.kind === 'text' && /^first/.test(content.text))
+      return burst.length === sent.length ? burst.map(({ whatsapp_id }) => whatsapp_id) : undefined
+    })
+    for (const ids of Map.groupBy(sent, ({ from }) => from).values()) {
+      const expected = ids.map(({ id }) => id)
+      expect(stored.filter((id) => expected.includes(id))).toEqual(expected)
+    }
+  })
+
   test('what is delivered again after its receipt was lost is answered from the journal: no second row, no retry', async () => {
     // The database takes what the session publishes, and the receipt is on its way when the connection breaks.
     const lock = new Client({ connectionString: database.url })
