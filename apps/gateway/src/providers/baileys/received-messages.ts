@@ -137,12 +137,12 @@ export class ReceivedMessages {
     const resent = resentMessages(message)
     if (resent.length === 0) return change
     // It was asked for, so there is a pending row.
-    const rows = resent.map(
-      (info) => info.message && this.#fromPhone(info, fromWhatsApp(info.message) ?? unshown(info.message), stanza),
+    const rows = resent.flatMap((info) =>
+      info.message ? [this.#fromPhone(info, fromWhatsApp(info.message) ?? unshown(info.message), stanza)] : [],
     )
     return Promise.all(rows).then((messages) => ({
       ...change,
-      messages: messages.filter((row) => row !== undefined && row !== null),
+      messages: messages.filter((row) => row !== undefined),
     }))
   }
 
