@@ -162,6 +162,8 @@ export interface AttemptOutcome {
   attempt: WebhookAttempt
   /** When it is tried again; undefined when it is over, one way or the other. */
   nextAttemptAt: Date | undefined
+  /** Until then the endpoint wants no attempt. */
+  notBefore: Date | undefined
   isDelivered: boolean
   /** The endpoint wants nothing any more. */
   isGone: boolean
@@ -198,13 +200,15 @@ export async function storeOutcomes(
       select * from unnest(${of(({ delivery }) => delivery.id)}::int8[], ${of(({ delivery }) => delivery.claim)}::int4[],
         ${of(({ isDelivered, nextAttemptAt }) => (isDelivered ? 'delivered' : nextAttemptAt ? 'waiting' : 'dead'))}::text[],
         ${of(({ nextAttemptAt }) => nextAttemptAt ?? null)}::timestamptz[],
+        ${of(({ notBefore }) => notBefore ?? null)}::timestamptz[],
         ${of(({ attempt }) => storableJson(attempt))}::jsonb[]
-      ) as outcome (id, claim, state, next_attempt_at, attempt)
+      ) as outcome (id, claim, state, next_attempt_at, not_before, attempt)
     ), stored as (
       update webhook_delivery delivery set
         state = outcome.state,
         attempts = attempts + 1,
         next_attempt_at = coalesce(outcome.next_attempt_at, delivery.next_attempt_at),
+        not_before = outcome.not_before,
         attempt_log = case when jsonb_array_length(attempt_log) < ${ATTEMPTS_KEPT} then attempt_log else attempt_log - 0 end
           || outcome.attempt,
         finished_at = case when outcome.state <> 'waiting' then now() end
@@ -220,6 +224,13 @@ export async function storeOutcomes(
       order by endpoint.id for update of endpoint
     ), after as (
       select *, failed + case when has_delivered then 0 else failures end as failures_now from before
+    ), resumed as (
+      -- It works again: what waits for a later attempt is made now. What is claimed, or comes as soon, is left alone.
+      update webhook_delivery delivery set next_attempt_at = greatest(now(), not_before)
+      from after
+      where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE} and delivery.endpoint_id = after.id
+        and delivery.state = 'waiting' and delivery.id not in (select id from outcome)
+        and delivery.next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
     )
     update webhook_endpoint endpoint set
       failures = failures_now,

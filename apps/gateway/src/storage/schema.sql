@@ -378,6 +378,7 @@ create table webhook_delivery (
   attempt_log jsonb not null default '[]'::jsonb,
   created_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  not_before timestamp with time zone,
   constraint webhook_delivery_pkey PRIMARY KEY (id),
   constraint webhook_delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'dead'::text])))
 ) with (fillfactor=80);
