@@ -32,13 +32,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       answers: fc.oneof(
         { weight: 3, arbitrary: fc.array(fc.constant('refuses'), { minLength: 1, maxLength: 16 }) },
         { weight: 2, arbitrary: fc.array(fc.constantFrom('takes', 'refuses'), { minLength: 1, maxLength: 16 }) },
-        { weight: 1, arbitrary: fc.array(fc.constantFrom('takes', 'refuses', 'gone'), { minLength: 1, maxLength: 3 }) },
+        { weight: 1, arbitrary: fc.constant(['gone']) },
       ),
     }),
   },
-  { weight: 5, arbitrary: fc.record({ what: fc.constant('passes'), seconds: fc.integer({ min: 1, max: 45 }) }) },
+  { weight: 5, arbitrary: fc.record({ what: fc.constant('passes'), seconds: fc.constantFrom(15, 29, 30, 31) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('changes') }) },
 ) as fc.Arbitrary<Step>
+
+/** Every run begins with about as much trouble as an endpoint is forgiven, and a time after which it is tried again. */
+const trouble = (failures: number): Step[] => [
+  { what: 'happens', count: 30 },
+  { what: 'claims', room: failures },
+  { what: 'answers', answers: Array.from({ length: failures }, () => 'refuses') },
+  { what: 'claims', room: 1 },
+  { what: 'passes', seconds: 30 },
+  { what: 'claims', room: 16 },
+]
 
 /**
  * The breaker as the pages describe it. closed: everything that is due is tried. open: nothing is. half-open: one delivery
@@ -101,9 +111,10 @@ class Model {
 
 /** An endpoint, and the process that delivers to it as slowly as it is told. */
 async function setUp() {
-  const { database, createCompany } = time.testDatabase
+  const { testDatabase } = time
+  const { database } = testDatabase
   const { worker } = database
-  const companyId = await createCompany()
+  const companyId = await testDatabase.createCompany()
   const endpointId = newId()
   const endpoint = { id: endpointId, url: 'http://salon.example', ordering: 'none', eventTypes: null } as const
   await insertWebhookEndpoint(companyId, worker, { ...endpoint, secrets: new Uint8Array() }, 1)
@@ -164,11 +175,11 @@ async function setUp() {
 test('closed, open and half-open: after ten failures nothing, then one probe at a time, and one alert as long as it lasts', async () => {
   const visited = new Set<string>()
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.integer({ min: 9, max: 11 }), fc.array(step, { maxLength: 30 }), async (failures, steps) => {
       const model = new Model()
       const real = await setUp()
       const begin = Date.now()
-      for (const each of steps) {
+      for (const each of [...trouble(failures), ...steps]) {
         switch (each.what) {
           case 'happens':
             if (model.isEnabled) model.happens(each.count)
@@ -176,6 +187,7 @@ test('closed, open and half-open: after ten failures nothing, then one probe at 
             break
           case 'claims': {
             const expected = model.claimable(each.room)
+            visited.add(`${model.state}: ${expected > 0 ? 'some' : 'none'}`)
             const ids = await real.claims(each.room)
             expect(ids).toHaveLength(expected)
             model.claims(ids)
@@ -194,11 +206,10 @@ test('closed, open and half-open: after ten failures nothing, then one probe at 
             await real.changes()
             model.changes()
         }
-        visited.add(model.state)
         expect(real.isRaised()).toBe(model.isRaised)
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 50 },
   )
-  expect(visited).toEqual(new Set(['closed', 'open', 'half-open']))
+  expect([...visited]).toEqual(expect.arrayContaining(['closed: some', 'open: none', 'half-open: some']))
 })
