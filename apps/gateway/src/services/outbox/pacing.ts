@@ -1,6 +1,7 @@
 import type { WaitReason } from '@frontdesk/api-contract'
 import { LRUCache } from 'lru-cache'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { countNewContact, readAcquaintance, readPace, type StoredPace, storeThrottling } from '#src/storage/pacing.ts'
@@ -61,7 +62,7 @@ export class Pacing {
 
   /** The settings as they stand. Rejects when the database does. */
   async settings(): Promise<EffectivePacing> {
-    return (await this.#read(Date.now())).settings
+    return (await this.#read(steadyNow())).settings
   }
 
   /** Undefined: it may be sent now. Rejects when the database does; asking again is safe. */
@@ -70,7 +71,7 @@ export class Pacing {
     contactId,
     isAnswer,
   }: Pick<QueuedMessage, 'id' | 'contactId' | 'isAnswer'>): Promise<Pause | undefined> {
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     const { settings } = await this.#read(nowMs)
     const limits = this.#limits(nowMs)
     const chat = this.#chatBucket(contactId, settings)
@@ -90,7 +91,7 @@ export class Pacing {
 
   /** WhatsApp has refused a message because of the pace. Rejects when the database does. */
   async throttled(): Promise<void> {
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     const { stored } = await this.#read(nowMs)
     const { companyId, sessionId } = this.#options.lease
     stored.halvings = Math.min(MAX_HALVINGS, halvingsLeft(stored, nowMs) + 1)

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import { StoreError } from '#src/model/store-error.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
@@ -214,8 +215,7 @@ export class SessionOutbox {
     this.#deferredMeanwhile.clear()
     // What was acknowledged before this point must show in what is read.
     await store.committed(store.published)
-    const nowMs = Date.now()
-    const due = { now: new Date(nowMs), soon: new Date(nowMs + MAX_HELD_WAIT_MS) }
+    const due = { now: new Date(), soon: new Date(steadyNow() + MAX_HELD_WAIT_MS) }
     const except = [...this.#held.keys()]
     const page = await readQueuedMessages(companyId, worker, { sessionId, except, limit: PAGE, due })
     const { dueAt, holdsChats } = await readHeldBack(worker, { sessionId, due })
