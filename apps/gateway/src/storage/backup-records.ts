@@ -1,10 +1,12 @@
+import { webhookOrdering } from '@frontdesk/api-contract'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import type { Database } from './database.ts'
 import type { Schema } from './schema-types.ts'
-import { proxyContext, signalKeyContext } from './sealed-columns.ts'
+import { proxyContext, signalKeyContext, webhookSecretsContext } from './sealed-columns.ts'
+import { listWebhookEndpoints } from './webhook-endpoints.ts'
 
 const KEYS_AT_ONCE = 500
 const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'))
@@ -32,6 +34,17 @@ export const backupRecord = z.discriminatedUnion('type', [
     kind: z.enum(['phone', 'lid']),
     value: z.string(),
     contactId: z.uuid(),
+    createdAt: z.iso.datetime(),
+  }),
+  z.object({
+    type: z.literal('webhookEndpoint'),
+    id: z.uuid(),
+    url: z.string(),
+    eventTypes: z.array(z.string()).nullable(),
+    ordering: webhookOrdering,
+    isEnabled: z.boolean(),
+    /** The signing secrets and the custom headers. */
+    secrets: bytes,
     createdAt: z.iso.datetime(),
   }),
   z.object({
@@ -81,6 +94,7 @@ async function* recordsOf(db: Transaction<Schema>, companyId: string, sealer: Se
   const { id, name, settings } = company
   yield { type: 'company', id, name, settings, createdAt: company.created_at.toISOString() }
   yield* contactRecords(db, companyId)
+  yield* endpointRecords(db, companyId, sealer)
   const sessions = await db
     .selectFrom('session')
     .selectAll()
@@ -146,6 +160,20 @@ async function* aliasRecords(
   const rows = await db.selectFrom('contact_alias').selectAll().where('contact_id', 'in', ids).execute()
   for (const { kind, value, contact_id, created_at } of rows)
     yield { type: 'alias', kind, value, contactId: contact_id, createdAt: created_at.toISOString() }
+}
+
+async function* endpointRecords(db: Kysely<Schema>, companyId: string, sealer: Sealer): AsyncGenerator<BackupRecord> {
+  for (const { id, url, event_types, ordering, is_enabled, secrets, created_at } of await listWebhookEndpoints(
+    companyId,
+    db,
+  )) {
+    const opened = await sealer.open(secrets, webhookSecretsContext(id))
+    yield {
+      ...{ type: 'webhookEndpoint', id, url, eventTypes: event_types, ordering, isEnabled: is_enabled },
+      secrets: Buffer.from(opened).toString('base64'),
+      createdAt: created_at.toISOString(),
+    }
+  }
 }
 
 async function* keyRecords(db: Kysely<Schema>, sessionId: string, sealer: Sealer): AsyncGenerator<BackupRecord> {
