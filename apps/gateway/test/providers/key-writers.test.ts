@@ -127,6 +127,7 @@ describe('which key writers need the same transaction', () => {
       onStoreFailure: () => undefined,
       onUndecryptable: async () => undefined,
       onDecrypted: () => undefined,
+      onHandled: () => undefined,
     })({ creds: initAuthCreds(), keys: inMemory() }, baileysLogger(undefined))
     const author = { authorJid: '491719990000@s.whatsapp.net' }
     const item = { groupId: group, axolotlSenderKeyDistributionMessage: distribution.senderKeyDistributionMessage }

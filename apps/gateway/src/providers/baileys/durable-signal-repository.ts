@@ -26,6 +26,8 @@ export interface DurableRepositoryOptions {
   /** Called before Baileys learns of it, which then asks the sender again. */
   onUndecryptable: (ciphertext: Uint8Array) => Promise<void>
   onDecrypted: (ciphertext: Uint8Array) => void
+  /** Called whatever became of it. */
+  onHandled: (ciphertext: Uint8Array) => void
 }
 
 /**
@@ -159,12 +161,13 @@ function decryption({
   onStoreFailure,
   onUndecryptable,
   onDecrypted,
+  onHandled,
 }: DurableRepositoryOptions) {
   const before = async (hash: Uint8Array): Promise<Uint8Array | undefined> => {
     const raw = await store.findPlaintext(hash).catch(failing(onStoreFailure))
     return raw && withPadding(raw)
   }
-  return async ({ ciphertext, isRisky, keys, run }: Decryption): Promise<Uint8Array> => {
+  const decrypt = async ({ ciphertext, isRisky, keys, run }: Decryption): Promise<Uint8Array> => {
     const hash = hashOf(ciphertext)
     // A live message is almost never a redelivery, and a redelivered one fails: only then is it looked up. What was
     // queued while we were away may well have been handled, up to its receipt, before we went.
@@ -189,6 +192,7 @@ function decryption({
       throw error
     }
   }
+  return (decryption: Decryption) => decrypt(decryption).finally(() => onHandled(decryption.ciphertext))
 }
 
 /** Hands a failure of the store on, before Baileys takes it for a message that cannot be read and asks for it again. */

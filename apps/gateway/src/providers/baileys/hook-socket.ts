@@ -2,6 +2,7 @@ import { type BinaryNode, makeWASocket, type WASocket } from 'baileys'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
+import { ArrivalOrder } from './arrival-order.ts'
 import { CommitGate } from './commit-gate.ts'
 import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
@@ -74,6 +75,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
     askPhone: (key) => socket.requestPlaceholderResend(key),
     findPending: () => store.findPending(),
   })
+  const order = new ArrivalOrder()
   const withStanza = <Result>(ciphertext: Uint8Array, work: (stanza: BinaryNode) => Result): Result | undefined => {
     const stanza = received.stanzaOf(ciphertext)
     return stanza && work(stanza)
@@ -88,6 +90,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
       onStoreFailure: options.onStoreFailure,
       onUndecryptable: async (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.failed(stanza)),
       onDecrypted: (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.resolved(stanza)),
+      onHandled: (ciphertext) => withStanza(ciphertext, (stanza) => order.handled(stanza)),
     }),
   })
   const raw = rawSocketOf(socket)
@@ -117,6 +120,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   listenFirst(socket, 'CB:message', (stanza) => {
     notePhone(stanza)
     received.note(stanza)
+    order.arrived(stanza)
     for (const plaintext of plaintextsOf(stanza)) {
       ratchets.publish({ journal: [{ ciphertextHash: hashOf(plaintext), plaintext }] })
     }
