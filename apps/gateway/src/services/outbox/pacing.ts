@@ -1,5 +1,5 @@
 import type { WaitReason } from '@frontdesk/api-contract'
-import { LRUCache } from 'lru-cache'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
 import { steadyNow } from '#src/model/steady-now.ts'
 import type { Database } from '#src/storage/database.ts'
@@ -47,13 +47,13 @@ export class Pacing {
   readonly #options: PacingOptions
   readonly #session = new TokenBucket({ perMinute: Number.POSITIVE_INFINITY })
   /** A chat that is at rest for so long is full again. */
-  readonly #chats = new LRUCache<string, TokenBucket>({ max: MAX_CONTACTS, ttl: 60_000 })
+  readonly #chats = new BoundedCache<TokenBucket>({ maxEntries: MAX_CONTACTS, ttlMs: 60_000 })
   /** Messages that were given their turn of the session, with its moment: they do not queue up again. */
-  readonly #turns = new LRUCache<string, number>({ max: MAX_TURNS })
+  readonly #turns = new BoundedCache<number>({ maxEntries: MAX_TURNS, ttlMs: DAY_MS })
   /** Contacts that were talked to. */
-  readonly #known = new LRUCache<string, true>({ max: MAX_CONTACTS })
+  readonly #known = new BoundedCache<true>({ maxEntries: MAX_CONTACTS, ttlMs: DAY_MS })
   /** Until when what is sent to a contact is a reply. */
-  readonly #repliesUntilMs = new LRUCache<string, number>({ max: MAX_CONTACTS })
+  readonly #repliesUntilMs = new BoundedCache<number>({ maxEntries: MAX_CONTACTS, ttlMs: REPLY_MS })
   #pace: { readAtMs: number; day: string; stored: StoredPace; settings: EffectivePacing } | undefined
 
   constructor(options: PacingOptions) {
@@ -159,11 +159,11 @@ export class Pacing {
 
   /** Counts a contact that is written to for the first time. */
   async #admitContact(contactId: string, nowMs: number, limits: Limits): Promise<Pause | undefined> {
-    if (!Number.isFinite(limits.newContactsPerDay) || this.#known.has(contactId)) return undefined
+    if (!Number.isFinite(limits.newContactsPerDay) || this.#known.get(contactId)) return undefined
     const { lease, database } = this.#options
     const { stored, day } = await this.#read(nowMs)
     // Another message may have made it known in the meantime.
-    if (this.#known.has(contactId)) return undefined
+    if (this.#known.get(contactId)) return undefined
     if (stored.newContacts >= limits.newContactsPerDay) {
       const midnightMs = Date.parse(day) + DAY_MS
       // Not all in the same second.
@@ -185,11 +185,8 @@ export class Pacing {
 
   #chatBucket(contactId: string, { chatMessagesPerMinute }: EffectivePacing): TokenBucket {
     const rate = { perMinute: chatMessagesPerMinute || Number.POSITIVE_INFINITY }
-    let bucket = this.#chats.get(contactId, { updateAgeOnGet: true })
-    if (bucket === undefined) {
-      bucket = new TokenBucket(rate)
-      this.#chats.set(contactId, bucket)
-    }
+    const bucket = this.#chats.get(contactId) ?? new TokenBucket(rate)
+    this.#chats.set(contactId, bucket)
     bucket.rate = rate
     return bucket
   }
