@@ -26,6 +26,7 @@ import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
 import { Membership } from '#src/services/supervisor/membership.ts'
+import { catchStrayErrors } from '#src/services/supervisor/stray-errors.ts'
 import { Supervisor } from '#src/services/supervisor/supervisor.ts'
 import { connectToSupervisor } from '#src/services/supervisor/supervisor-link.ts'
 import { WebhookDeliveries } from '#src/services/webhooks/webhook-deliveries.ts'
@@ -57,6 +58,8 @@ export interface Gateway extends AsyncDisposable {
   readonly apiKeys: ApiKeys
   readonly companies: Companies
   readonly sessions: Sessions
+  /** The process is about to end because of an error in this session: what is stored of it says so. */
+  blame(sessionId: string): void
 }
 
 /** What every process of a deployment is built on. */
@@ -129,6 +132,7 @@ export async function startGateway(
   const running = starting.move()
   return {
     ...{ url, platformKey, generatedMasterKeyFile, apiKeys, companies, sessions },
+    blame: (sessionId) => owner?.sessionHost.blame(sessionId),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }
@@ -138,15 +142,20 @@ export async function runSessionHost(): Promise<void> {
   const supervisor = await connectToSupervisor<SessionHostStart>()
   const { config, logFormat } = supervisor.start
   const log = createLog({ level: config.logLevel, format: logFormat })
+  using strayErrors = catchStrayErrors(log)
   try {
     await using resources = new AsyncDisposableStack()
     const databaseUrl = await useDatabaseServer(config, log, resources)
     const foundation = await layFoundation(config, databaseUrl, log, resources)
     const owner = await buildSessionOwner(foundation, (life) => supervisor.began(life), resources)
-    const end = await supervisor.listen({
+    const broken = strayErrors.happened.then((sessionId) => {
+      if (sessionId !== undefined) owner.sessionHost.blame(sessionId)
+    })
+    const told = supervisor.listen({
       claim: () => owner.sessionHost.claimAll(),
       look: () => owner.sessionHost.lookAtAll(),
     })
+    const end = await Promise.race([told, broken])
     // Nobody starts it again, and another start may use its slot: it is gone before anything else happens.
     if (end === 'abandoned') await owner.membership.abandon().finally(() => process.exit(1))
   } catch (error) {

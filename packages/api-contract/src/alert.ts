@@ -7,6 +7,7 @@ export const alertKind = z
     'client_outdated',
     'session_unstable',
     'session_stuck',
+    'session_quarantined',
     'phone_silent',
     'backup_failed',
     'webhook_failing',
@@ -15,7 +16,7 @@ export const alertKind = z
   .meta({
     id: 'AlertKind',
     description:
-      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour. `webhook_failing`: the last attempts to deliver to a webhook endpoint have failed; what is waiting is kept, and one delivery in a while tries whether it works again. `webhook_gone`: an endpoint answered 410, which means that it wants nothing any more; it is disabled.",
+      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `session_quarantined`: a session was stopped because its rows are refused or because it ends its process again and again; its `reason` says which, and it waits to be restarted. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour. `webhook_failing`: the last attempts to deliver to a webhook endpoint have failed; what is waiting is kept, and one delivery in a while tries whether it works again. `webhook_gone`: an endpoint answered 410, which means that it wants nothing any more; it is disabled.",
   })
 export type AlertKind = z.infer<typeof alertKind>
 

@@ -220,7 +220,7 @@ class GroupCommitWriter implements Writer {
     const { code, constraint, table } = cause instanceof DatabaseError ? cause : {}
     const err = cause instanceof DatabaseError ? undefined : cause
     this.#log.error({ sessionId, code, constraint, table, err }, 'the rows of a session are refused')
-    session.fail(new StoreError('store_failed', `the rows of session ${session.sessionId} are refused`, { cause }))
+    session.fail(new StoreError('rows_refused', `the rows of session ${session.sessionId} are refused`, { cause }))
   }
 
   #announce(news: readonly CommittedChanges[]): void {
