@@ -4,7 +4,6 @@ import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16, typ
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage, SessionChange } from '#src/model/session-store.ts'
-import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
@@ -158,7 +157,7 @@ export class ReceivedMessages {
     const isOwn = key.fromMe === true
     return {
       id: newId(),
-      contactId: await this.#contactOf(partner, (!isOwn && storableText(pushName ?? '')) || undefined),
+      contactId: await this.#contactOf(partner, (!isOwn && pushName) || undefined),
       ...writtenBy(isOwn),
       whatsappId: storableId(key.id),
       // Not the hash of any ciphertext: the journal entry answers a redelivery.
