@@ -49,9 +49,9 @@ export const SESSION_REASONS = {
   credentials_unreadable:
     'The stored credentials of this link cannot be read. Restore them from a backup, or log out and link again.',
   rows_refused:
-    "The database has refused what this session stores, twice: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log says what was refused; then restart it.",
+    'The database has refused what this session stores, twice: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log says what was refused; then restart it.',
   crashed_often:
-    "An error in this session has ended its process three times within an hour: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log names the error; then restart it.",
+    'An error in this session has ended its process three times within an hour: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log names the error; then restart it.',
   multi_device_mismatch:
     'WhatsApp does not know this link any more. Restore it from a backup, or log out and link again.',
 } as const
