@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type SimulatedTime, startSimulatedTime } from '../../support/simulated-time.ts'
 import { until } from '../../support/until.ts'
 import { startReceiver } from './receiver.ts'
@@ -12,6 +12,9 @@ const DAY_MS = 24 * HOUR_MS
 /** So many failures in a row pause an endpoint, as the pages say, and so many events come together. */
 const COUNT = 10
 const PAUSE_MS = 30 * SECOND_MS
+
+// Hundreds of attempts one after the other, each of them real.
+vi.setConfig({ testTimeout: 180_000 })
 
 let time: SimulatedTime
 let desk: WebhookDesk
