@@ -121,7 +121,9 @@ describe('messages, committed to Postgres', () => {
     expect((await rows()).filter(({ whatsapp_id }) => whatsapp_id === id)).toHaveLength(1)
   })
 
-  test('a thousand messages that waited, of several chats, by number and by LID mixed: each chat in its order', async () => {
+  test('a thousand messages that waited, of several chats, by number and by LID mixed: each chat in its order', {
+    timeout: 150_000,
+  }, async () => {
     const comeBack = await reconnect()
     const customers = 10
     await emulator.prepareBurst({ to: [COMPANY], customers, each: 1000, text: 'waited' })
@@ -149,7 +151,9 @@ describe('messages, committed to Postgres', () => {
     expect((await emulator.counters()).decryptFailures).toBe(0)
   })
 
-  test('while the database takes nothing, a burst waits at WhatsApp and not in memory', async () => {
+  test('while the database takes nothing, a burst waits at WhatsApp and not in memory', {
+    timeout: 150_000,
+  }, async () => {
     const each = 2500
     await emulator.prepareBurst({ to: [COMPANY], customers: 5, each, text: 'patience' })
     const lock = new Client({ connectionString: database.url })
