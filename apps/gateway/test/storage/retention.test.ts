@@ -203,3 +203,15 @@ test('attempts to link are counted for an hour and kept for a day, operations on
   })
   expect(await worker().selectFrom('bulk_operation').select('id').execute()).toHaveLength(2)
 })
+
+test('deliveries leave with the events that they were for, however many there are', async () => {
+  const addDeliveries = (count: number, createdAt: Date) =>
+    sql`insert into webhook_delivery (company_id, endpoint_id, event_id, event_transaction, event_at, event_type, lane, state, created_at)
+      select ${companyId}, ${newId()}, place, '1', ${createdAt}, 'message.received', '', 'delivered', ${createdAt}
+      from generate_series(1, ${count}::int) as place`.execute(worker())
+  await addDeliveries(6000, daysAgo(8))
+  await addDeliveries(3, daysAgo(6))
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ deliveriesDeleted: 6000 })
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ deliveriesDeleted: 0 })
+  expect(await worker().selectFrom('webhook_delivery').select('id').execute()).toHaveLength(3)
+})
