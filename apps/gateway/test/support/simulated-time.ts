@@ -39,8 +39,9 @@ export async function startSimulatedTime(): Promise<SimulatedTime> {
   return {
     testDatabase,
     async passTo(moment) {
-      await owner.query('update public.simulated_clock set moment = $1', [new Date(moment)])
+      // First here: what comes due in the database finds this process at the same moment.
       vi.setSystemTime(moment)
+      await owner.query('update public.simulated_clock set moment = $1', [new Date(moment)])
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
