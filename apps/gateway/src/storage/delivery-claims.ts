@@ -7,8 +7,8 @@ import type { Schema } from './schema-types.ts'
 export const FAILURES_TO_PAUSE = 10
 /** For so long; then one delivery tries whether it works again. */
 const PAUSE_SECONDS = 30
-/** An attempt takes less. After that, whoever had claimed it is taken to be gone. */
-const CLAIM_SECONDS = 30
+/** Whoever has claimed a delivery keeps the claim while the attempt goes on. When not, he is taken to be gone. */
+const CLAIM_SECONDS = 5
 /** How many attempts of a delivery are kept to be read. */
 const ATTEMPTS_KEPT = 30
 
@@ -134,6 +134,18 @@ export async function claimDeliveries(
       createdAt: row.event_at,
     },
   }))
+}
+
+/** Keeps these claims for a while longer: their attempts are still under way. */
+export async function keepClaims(db: Kysely<Schema>, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+  const of = <Value>(pick: (delivery: ClaimedDelivery) => Value) => deliveries.map(pick)
+  // One whose outcome is stored has more attempts, and waits for the next one as long as it is meant to.
+  await sql`
+    update webhook_delivery delivery set next_attempt_at = now() + make_interval(secs => ${CLAIM_SECONDS})
+    from unnest(${of(({ id }) => id)}::int8[], ${of(({ claim }) => claim)}::int4[], ${of(({ attempts }) => attempts)}::int4[])
+      as kept (id, claim, attempts)
+    where delivery.id = kept.id and delivery.claim = kept.claim and delivery.attempts = kept.attempts
+      and delivery.state = 'waiting'`.execute(db)
 }
 
 /** Endpoints at which something is due now. Costs as much as there are endpoints with something waiting. */
