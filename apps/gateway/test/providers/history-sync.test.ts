@@ -42,6 +42,7 @@ describe('the history of a number that is linked', () => {
     await emulator.sendText({ from: CUSTOMER, to: COMPANY, text: 'I will be there.' })
     const live = await until(() => store.messages[2])
     expect(isAnswerable(live, Date.now())).toBe(true)
+    await until(async () => (await emulator.pending()) === 0)
     await connection.close()
   })
 

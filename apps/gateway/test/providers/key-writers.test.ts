@@ -66,6 +66,8 @@ const lastFrame = async () => (await emulator.wire()).at(-1)?.number ?? 0
 const framesSince = async (after: number, isOne: (frame: WireEntry) => boolean) =>
   (await emulator.wire({ after })).filter((frame) => frame.direction === 'from_companion' && isOne(frame))
 
+const allSettled = () => until(async () => (await emulator.pending()) === 0, { what: 'nothing is unacknowledged' })
+
 /**
  * Nothing is committed while this happens. Once the keys are published, the session may do whatever it would do without
  * the gate, and no such frame leaves; it leaves when they are committed.
@@ -76,7 +78,7 @@ async function leavesBehind(
   isFrame: (frame: WireEntry) => boolean,
 ): Promise<void> {
   // What is on its way still is no answer to this.
-  await until(async () => (await emulator.pending()) === 0)
+  await allSettled()
   const after = await lastFrame()
   const before = store.changes.length
   store.isHeld = true
@@ -89,6 +91,7 @@ async function leavesBehind(
   store.commit()
   await until(async () => (await framesSince(after, isFrame)).length > 0, { what: 'the frame leaves' })
   await happened
+  await allSettled()
 }
 
 const isReceipt = ({ tag, attrs }: WireEntry) => tag === 'receipt' && attrs['type'] !== 'retry'
@@ -223,7 +226,7 @@ describe('which key writers need the same transaction', () => {
   test('app-state keys and histories, which Baileys writes after the receipt: in one change with what brings them', async () => {
     await emulator.configure({ sendsHistory: true })
     const { connection } = await session.link(emulator, company)
-    await until(async () => (await emulator.pending()) === 0)
+    await allSettled()
     const withJournal = store.changes.filter(({ journal = [] }) => journal.length > 0).map(kindsOf)
     expect(withJournal).toContainEqual(expect.arrayContaining(['app-state-sync-key', 'creds', 'session']))
     expect(withJournal).toContainEqual(expect.arrayContaining(['session', 'undone-history']))
