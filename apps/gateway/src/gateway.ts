@@ -6,6 +6,7 @@ import { createLog, type LogFormat, type Logger } from '#src/log.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import { Alerts } from '#src/services/alerts/alerts.ts'
+import { DiskAlert } from '#src/services/alerts/disk-alert.ts'
 import { BackupSchedule } from '#src/services/backups/backup-schedule.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { EventFeed } from '#src/services/events/event-feed.ts'
@@ -72,6 +73,7 @@ interface Foundation {
   generatedMasterKeyFile: string | undefined
   wakeUps: WakeUps
   alerts: Alerts
+  diskAlert: DiskAlert
   urlGuard: OutgoingUrlGuard
 }
 
@@ -120,6 +122,7 @@ export async function startGateway(
     : undefined
   const checkHealth = async () => ({
     database: await isReachable(database),
+    databaseDisk: !foundation.diskAlert.isFull,
     ...(owner && { writer: owner.writer.health.state === 'ready' }),
     ...(supervisor && { sessionHosts: supervisor.isComplete }),
   })
@@ -180,20 +183,21 @@ async function layFoundation(
   starting.use(startKeyRefresh(keyRing, log))
   const wakeUps = starting.use(await openWakeUps({ database, directUrl: secrets.databaseDirectUrl, log }))
   const alerts = starting.use(new Alerts({ database, log }))
+  const diskAlert = starting.use(new DiskAlert({ alerts, log }))
   const urlGuard = starting.use(createOutgoingUrlGuard(allowedHosts))
-  return { config, log, database, keyRing, generatedMasterKeyFile: generatedFile, wakeUps, alerts, urlGuard }
+  return { config, log, database, keyRing, generatedMasterKeyFile: generatedFile, wakeUps, alerts, diskAlert, urlGuard }
 }
 
 /** All that owning sessions takes. They are claimed when `sessionHost` is told to, or told of one. */
 async function buildSessionOwner(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, diskAlert, urlGuard }: Foundation,
   onBegan: (life: NodeLife) => void,
   starting: AsyncDisposableStack,
 ): Promise<SessionOwner> {
   const { nodeId } = starting.use(takeNodeSlot(config.dataDirectory, log))
   const membership = starting.use(new Membership({ database, nodeId, log }))
   const isMember = () => membership.life !== undefined
-  const writer = starting.use(await startWriter({ database, log, isMember }))
+  const writer = starting.use(await startWriter({ database, log, isMember, onDiskFull: () => diskAlert.full() }))
   const provider = createBaileysProvider({
     logger: log,
     proxyLookup: urlGuard.lookup,
@@ -255,7 +259,7 @@ async function buildSessionOwner(
 
 /** The HTTP server and the services behind it. `owner`: what of the sessions is in this process. */
 function buildApi(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, diskAlert, urlGuard }: Foundation,
   owner: SessionOwner | undefined,
   checkHealth: () => Promise<Record<string, boolean>>,
   starting: AsyncDisposableStack,
@@ -266,6 +270,7 @@ function buildApi(
       onQueued(sessionId, messages) {
         if (owner?.outbox.enqueue(sessionId, messages) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
       },
+      onDiskFull: () => diskAlert.full(),
       onUnknown(sessionId) {
         if (owner?.outbox.refresh(sessionId) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
       },

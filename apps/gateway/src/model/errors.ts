@@ -305,6 +305,12 @@ export const ERRORS = {
     stage: 'inside',
     title: 'Something failed inside. Nothing was lost; report it with all that is said here.',
   },
+  database_full: {
+    status: 507,
+    stage: 'inside',
+    title:
+      'The database has no room left on its disk, and nothing was stored. Once its operator has made room, send the same again.',
+  },
   unavailable: { status: 503, stage: 'inside', title: 'The gateway cannot take this now. Try again shortly.' },
 } as const satisfies Record<string, { status: number; stage: string; title: string }>
 

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { AcceptedMessage } from '@frontdesk/api-contract'
 import { expect, test } from 'vitest'
 import { until } from '../support/until.ts'
+import { postmasterPid, serverProcesses } from './support/database-server.ts'
 import { FrontDesk, SALON_PHONE } from './support/front-desk.ts'
 
 const PATIENCE = { timeoutMs: 90_000 }
@@ -29,7 +30,7 @@ test('a power cut in a burst: what WhatsApp and the API were told is in the imag
   await until(async () => accepted.size > 20 && (await desk.messages()).length > 100, PATIENCE)
 
   // All writers stand still, so that the copy is what a disk without power holds.
-  const server = await freeze(Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]))
+  const server = await freeze(await postmasterPid(directory))
   isCut = true
   await copy('cp', ['-a', data, image])
   const told = [...accepted.keys()]
@@ -59,14 +60,7 @@ test('a power cut in a burst: what WhatsApp and the API were told is in the imag
 /** Stops the server and all its processes where they are. Returns their ids. */
 async function freeze(postmaster: number): Promise<number[]> {
   process.kill(postmaster, 'SIGSTOP')
-  const stopped = [postmaster]
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    // One that has just ended is no writer any more.
-    const stat = await readFile(join('/proc', name, 'stat'), 'utf8').catch(() => '')
-    if (Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]) !== postmaster) continue
-    process.kill(Number(name), 'SIGSTOP')
-    stopped.push(Number(name))
-  }
-  return stopped
+  const others = await serverProcesses(postmaster)
+  for (const pid of others) process.kill(pid, 'SIGSTOP')
+  return [postmaster, ...others]
 }

@@ -31,6 +31,8 @@ export interface MessageIntakeOptions {
   onQueued: (sessionId: string, messages: readonly QueuedMessage[]) => void
   /** Told of sessions with messages of which it is not known whether they are committed. */
   onUnknown: (sessionId: string) => void
+  /** Told each time that the database has no room for a message. */
+  onDiskFull?: () => void
   /** Stores accepted messages; one over a connection to the database unless given. */
   acceptor?: Pick<MessageAcceptor, 'accept' | typeof Symbol.asyncDispose>
 }
@@ -44,11 +46,12 @@ export class MessageIntake implements AsyncDisposable {
   readonly #acceptor: NonNullable<MessageIntakeOptions['acceptor']>
   readonly #batcher: AcceptBatcher
 
-  constructor({ database, onQueued, onUnknown, acceptor }: MessageIntakeOptions) {
+  constructor({ database, onQueued, onUnknown, onDiskFull, acceptor }: MessageIntakeOptions) {
     this.#database = database
     this.#acceptor = acceptor ?? new MessageAcceptor(database)
     this.#batcher = new AcceptBatcher({
       acceptor: this.#acceptor,
+      onDiskFull,
       onQueued: (message, acceptance) => onQueued(message.sessionId, [queuedMessage(message, acceptance)]),
       onUnknown: (messages) => {
         for (const sessionId of new Set(messages.map((message) => message.sessionId))) onUnknown(sessionId)
@@ -59,7 +62,7 @@ export class MessageIntake implements AsyncDisposable {
   /**
    * Resolves when the message is stored; it will be sent, or fail with an event.
    * @throws FrontdeskError `invalid_request`, `not_found`, `session_not_linked`, `session_logged_out`,
-   * `idempotency_key_reused`, `unavailable`
+   * `idempotency_key_reused`, `unavailable`, `database_full`
    */
   async accept(companyId: string, request: AcceptMessage): Promise<AcceptedMessage> {
     const { sessionId, to, idempotencyKey, requestHash } = request

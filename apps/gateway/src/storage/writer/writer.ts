@@ -52,6 +52,8 @@ export interface WriterOptions {
   log: Logger
   /** False when others may own what this process has claimed. Asked before each frame: nothing leaves from then on. */
   isMember?: () => boolean
+  /** Told each time that the database has no room for a flush, which is then tried again. */
+  onDiskFull?: () => void
   /** How long a session that is closed, and a writer that is disposed of, wait for the database to take what was published. */
   drainTimeoutMs?: number
 }
@@ -84,7 +86,7 @@ class GroupCommitWriter implements Writer {
   #lastOperations = 0
 
   constructor(
-    { database, log, isMember = () => true, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions,
+    { database, log, isMember = () => true, onDiskFull, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions,
     connection: FlushConnection,
   ) {
     this.#database = database
@@ -92,7 +94,10 @@ class GroupCommitWriter implements Writer {
     this.#connection = connection
     this.#log = log
     this.#drainTimeoutMs = drainTimeoutMs
-    this.#committer = new Committer(connection, log, (settled) => this.#settle(settled))
+    this.#committer = new Committer({
+      ...{ connection, log, onDiskFull },
+      onSettled: (settled) => this.#settle(settled),
+    })
   }
 
   openSession(options: SessionOptions): OwnedSession {
