@@ -28,7 +28,7 @@ export interface Accepted {
 }
 
 /** One request to the API: the message's id, or undefined when it must be asked again. Rejects when it was refused. */
-export type Send = (chat: Chat, text: string) => Promise<string | undefined>
+type Send = (chat: Chat, text: string) => Promise<string | undefined>
 
 export interface KillTrafficOptions {
   emulator: Emulator
