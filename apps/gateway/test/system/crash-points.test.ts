@@ -11,7 +11,8 @@ import type { CrashPoint } from './support/crash-point.ts'
 import { FrontDesk, SALON_PHONE } from './support/front-desk.ts'
 
 const PATIENCE = { timeoutMs: 30_000 }
-const WANTED = ['message.received', 'turn.closed'] as const
+/** One webhook for each turn: what posts it commits the same for every kind of event. */
+const WANTED = ['turn.closed'] as const
 
 /** Some of what a conversation commits on its way, in and out: that the count has seen it. */
 const STAGES = [/frontdesk_flush/, /insert into turn/, /update turn/, /frontdesk_accept/, /update webhook_delivery/]
