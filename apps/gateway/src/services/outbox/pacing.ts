@@ -21,6 +21,10 @@ const RECOVERY_MS = 10 * 60_000
 const UNLIMITED_WHEN_THROTTLED = 60
 const MAX_CONTACTS = 5000
 const MAX_TURNS = 10_000
+/** Turns are given out for so long ahead, and fewer than can be remembered: one that is forgotten is nobody's. */
+const MAX_AHEAD_MS = 60 * 60_000
+/** A turn is over then. Many pass while a session is away, and must not all be used when it is back. */
+const TURN_LASTS_MS = 60_000
 
 /** A message has to wait. */
 export interface Pause {
@@ -76,17 +80,16 @@ export class Pacing {
     const limits = this.#limits(nowMs)
     const chat = this.#chatBucket(contactId, settings)
     const turnMs = this.#turns.get(id)
-    if (turnMs !== undefined) return this.#awaitTurn(id, turnMs, nowMs, chat, limits.reason)
+    if (turnMs !== undefined && turnMs + TURN_LASTS_MS > nowMs)
+      return this.#awaitTurn(id, turnMs, nowMs, chat, limits.reason)
     // It comes first in its chat, so that nobody takes the chat's token before it has its turn of the session.
     const chatMs = chat.nextTurn(nowMs)
     if (chatMs > nowMs) return { untilMs: chatMs, reason: 'pace' }
     const isReply = isAnswer || (hasLimits(limits) && (await this.#isReply(contactId, nowMs)))
-    if (!isReply) {
-      const pause = await this.#admitContact(contactId, nowMs, limits)
-      if (pause !== undefined) return pause
-    }
-    const atMs = isReply ? nowMs : this.#sessionTurn(nowMs, limits)
-    return this.#awaitTurn(id, atMs, nowMs, chat, limits.reason)
+    if (isReply) return this.#awaitTurn(id, nowMs, nowMs, chat, limits.reason)
+    this.#session.rate = { perMinute: limits.perMinute }
+    const pause = (await this.#admitContact(contactId, nowMs, limits)) ?? this.#awaitEndOfLine(nowMs, limits.reason)
+    return pause ?? this.#awaitTurn(id, this.#sessionTurn(nowMs), nowMs, chat, limits.reason)
   }
 
   /** WhatsApp has refused a message because of the pace. Rejects when the database does. */
@@ -176,9 +179,15 @@ export class Pacing {
     return undefined
   }
 
+  /** So many wait for their turns that no more are given out now: whoever comes asks again when these have gone. */
+  #awaitEndOfLine(nowMs: number, reason: WaitReason): Pause | undefined {
+    const untilMs = this.#session.nextTurn(nowMs)
+    const maxAheadMs = Math.min(MAX_AHEAD_MS, MAX_TURNS * this.#session.intervalMs)
+    return untilMs > nowMs + maxAheadMs ? { untilMs, reason } : undefined
+  }
+
   /** With a jitter of up to half an interval: machines are regular, people are not. */
-  #sessionTurn(nowMs: number, { perMinute }: Limits): number {
-    this.#session.rate = { perMinute }
+  #sessionTurn(nowMs: number): number {
     const atMs = this.#session.take(nowMs)
     return atMs > nowMs ? atMs + Math.random() * (this.#session.intervalMs / 2) : atMs
   }
