@@ -222,9 +222,9 @@ async function buildSessionOwner(
       // The way of a message: what is committed goes to the inbox, its answer to the outbox, from there to the session.
       listener: {
         owned: (session) => inbox.owned(session),
-        online: (session, connection) => {
+        online: (session, connection, recorded) => {
           health.online(session.lease, connection)
-          outbox.online(session, connection)
+          outbox.online(session, connection, recorded)
         },
         offline: (sessionId) => {
           health.offline(sessionId)

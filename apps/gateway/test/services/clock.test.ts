@@ -85,7 +85,7 @@ describe.each([
     lease: Lease,
     scripted = new ScriptedConnection(database, sessionId),
   ) {
-    desk.outbox.online({ lease, store: scripted.store }, scripted)
+    desk.outbox.online({ lease, store: scripted.store }, scripted, Promise.resolve())
     const accept = (text: string) =>
       desk.intake.accept(companyId, {
         ...{ sessionId, to: { contactId }, content: { kind: 'text', text } },

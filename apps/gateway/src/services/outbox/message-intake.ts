@@ -82,8 +82,8 @@ export class MessageIntake implements AsyncDisposable {
   }
 
   /**
-   * Cancels a message that waits: it fails with the code `cancelled`. One that leaves for a session that comes online in
-   * this very moment shows as sent after all.
+   * Cancels a message that waits: it fails with the code `cancelled`. One that had left before its session went offline
+   * shows as sent after all if it has arrived.
    * @throws FrontdeskError `not_found`, `message_not_cancellable`
    */
   async cancel(companyId: string, messageId: string): Promise<void> {

@@ -48,14 +48,14 @@ export class Outbox implements AsyncDisposable {
     })
   }
 
-  /** The session can send from now on: what waits is sent. */
-  online(session: OutboxSession, connection: SendingConnection): void {
+  /** The session can send: what waits is sent once `recorded`, that is, when it is stored that the session is online. */
+  online(session: OutboxSession, connection: SendingConnection, recorded: Promise<void>): void {
     const { database, log, pacing: defaults } = this.#options
     const { lease } = session
     const { sessionId } = lease
     const pacing = this.#pacings.get(sessionId) ?? new Pacing({ lease, database, defaults })
     this.#pacings.set(sessionId, pacing)
-    const before = this.#sessions.get(sessionId)?.end()
+    const before = Promise.all([this.#sessions.get(sessionId)?.end(), recorded])
     this.#sessions.set(
       sessionId,
       new SessionOutbox(session, connection, { database, log, lanes: this.#lanes, pacing, before }),

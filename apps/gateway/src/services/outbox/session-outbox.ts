@@ -32,8 +32,11 @@ export interface SessionOutboxOptions {
   log: Logger
   lanes: Lanes<Delivery>
   pacing: Pacing
-  /** Resolves when nothing of the session's former connection is on its way any more. */
-  before: Promise<void> | undefined
+  /**
+   * Resolves when nothing of the session's former connection is on its way any more, and when it is stored that the
+   * session is online: from then on nothing that it may send can be cancelled.
+   */
+  before: Promise<unknown>
 }
 
 /**

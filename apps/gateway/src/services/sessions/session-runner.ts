@@ -247,7 +247,7 @@ export class SessionRunner {
         }
         if (this.#plan.attempts > 0) stable = setTimeout(() => this.#settle(), STABLE_MS).unref()
         this.#record({ kind: 'online' }, { account: stored(account) })
-        listener.online(owned, connection)
+        listener.online(owned, connection, this.#states.stored())
       },
     })
     const close = () => void connection.close()

@@ -36,7 +36,7 @@ const pace = (pacing: PacingSettings, more: CompanySettings = {}) =>
   setSettings(database, companyId, { ...more, sessions: { pacing } })
 const connection = () => new ScriptedConnection(database, sessionId, phones)
 function goOnline(scripted = connection()) {
-  desk.outbox.online({ lease, store: scripted.store }, scripted)
+  desk.outbox.online({ lease, store: scripted.store }, scripted, Promise.resolve())
   return scripted
 }
 const accept = (text: string, to = contactId, when: Pick<AcceptMessage, 'sendAt' | 'expiresAt'> = {}) =>
@@ -125,7 +125,7 @@ test('first messages to new contacts have a budget for each day, which replies a
   desk.outbox.released(sessionId)
   await using successor = openDesk(database)
   const scripted = connection()
-  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted)
+  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted, Promise.resolve())
   const next = await successor.intake.accept(companyId, {
     sessionId,
     to: { contactId: await newContact() },
@@ -155,7 +155,7 @@ test('a new number begins slowly, and is not new again when it is linked again',
   await setPhone(sessionId, null)
   await setPhone(later, '4917012345678')
   const scripted = new ScriptedConnection(database, later, phones)
-  desk.outbox.online({ lease: await desk.own(later), store: scripted.store }, scripted)
+  desk.outbox.online({ lease: await desk.own(later), store: scripted.store }, scripted, Promise.resolve())
   const send = async (text: string) =>
     desk.intake.accept(companyId, {
       sessionId: later,
@@ -179,7 +179,7 @@ test.each(['463', '429'])('%s slows the session down, also after a restart; repl
   desk.outbox.released(sessionId)
   await using successor = openDesk(database)
   const scripted = connection()
-  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted)
+  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted, Promise.resolve())
   // Two a minute are left of four. It is found by its sweep, or told.
   const sends = [await accept('three', await newContact()), await accept('four', await newContact())]
   successor.outbox.refresh(sessionId)
@@ -271,6 +271,30 @@ test('what waits for a session that is not online can be cancelled', async () =>
   await desk.intake.cancel(companyId, id)
   const scripted = goOnline()
   await ended((await accept('two')).id)
+  expect(scripted.sends.map(({ content }) => content.text)).toEqual(['two'])
+})
+
+test('a message of a session that is just coming online is either cancelled or sent', async () => {
+  await database.worker.updateTable('session').set({ state: 'connecting' }).where('id', '=', sessionId).execute()
+  const recorded = Promise.withResolvers<void>()
+  const scripted = connection()
+  desk.outbox.online({ lease, store: scripted.store }, scripted, recorded.promise)
+  const early = await accept('one')
+  const late = await accept('two')
+  await desk.intake.cancel(companyId, early.id)
+  const cancelling = await database.worker.transaction().execute(async (transition) => {
+    await transition.updateTable('session').set({ state: 'online' }).where('id', '=', sessionId).execute()
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transition)
+    const outcome = desk.intake.cancel(companyId, late.id).catch((error: unknown) => error)
+    await until(async () => {
+      const waiters = sql`select from pg_stat_activity where ${rows[0]?.pid ?? 0}::int = any (pg_blocking_pids(pid))`
+      return (await waiters.execute(database.worker)).rows.length > 0
+    })
+    return { outcome }
+  })
+  expect(await cancelling.outcome).toMatchObject({ code: 'message_not_cancellable' })
+  recorded.resolve()
+  await ended(late.id)
   expect(scripted.sends.map(({ content }) => content.text)).toEqual(['two'])
 })
 
