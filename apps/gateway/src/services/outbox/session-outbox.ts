@@ -140,8 +140,14 @@ export class SessionOutbox {
     this.#resolveIfEnded()
   }
 
+  /** Whose messages are in memory, with repetitions. */
+  contactIds(): string[] {
+    return Array.from(this.#held.values(), ({ message }) => message.contactId)
+  }
+
   /** Forgets what of the contact is not on its way: what still waits then is read again. */
   forget(contactId: string): void {
+    if (!this.#isLoading && !this.contactIds().includes(contactId)) return
     this.#drop((message) => message.contactId === contactId)
     this.#deferredMeanwhile.add(contactId)
     this.refresh()

@@ -1,7 +1,9 @@
 import type { CompanySettings, PacingSettings } from '@frontdesk/api-contract'
 import { sql } from 'kysely'
 import { afterAll, beforeEach, expect, test } from 'vitest'
+import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import type { AcceptMessage } from '#src/services/outbox/message-intake.ts'
+import { OPERATOR } from '#src/services/security/actor.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
@@ -63,6 +65,12 @@ const ended = (id: string) =>
     const row = await read(id)
     return row.status === 'queued' ? undefined : row
   })
+/** Resolves when a sweep of the outbox is over, which may have begun before. */
+const sweep = async () => {
+  const { id } = await accept('over', await newContact(), { sendAt: minutesFromNow(60) })
+  await sql`update message set expires_at = now() - interval '2 minutes' where id = ${id}`.execute(database.worker)
+  await ended(id)
+}
 const minutesFromNow = (count: number) => new Date(Date.now() + count * 60_000)
 const newContact = () => createContact(database, companyId)
 const place = () => ({ companyId, sessionId, contactId })
@@ -378,6 +386,21 @@ test('what is held back in memory when the contact says STOP is not sent any mor
   await write('stop', 1)
   sending.succeed()
   expect(await read(second.id)).toMatchObject({ status: 'failed', error_code: 'contact_opted_out' })
+  await ended((await accept('elsewhere', await newContact())).id)
+  expect(scripted.sends.map(({ content }) => content.text)).toEqual(['one', 'elsewhere'])
+})
+
+test('what another process holds in memory when a contact is opted out is not sent any more', async () => {
+  const sending = hold()
+  const scripted = goOnline(connection().next(sending.step))
+  await accept('one')
+  await until(sending.hasBegun)
+  const second = await accept('two')
+  await new ContactWishes(database).update(companyId, contactId, { isOptedOut: true }, OPERATOR)
+  expect(await read(second.id)).toMatchObject({ status: 'failed', error_code: 'contact_opted_out' })
+  await sweep()
+  await sweep()
+  sending.succeed()
   await ended((await accept('elsewhere', await newContact())).id)
   expect(scripted.sends.map(({ content }) => content.text)).toEqual(['one', 'elsewhere'])
 })
