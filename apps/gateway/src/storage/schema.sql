@@ -417,7 +417,6 @@ CREATE INDEX contact_company ON public.contact USING btree (company_id, id);
 CREATE INDEX contact_merged ON public.contact USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
-CREATE INDEX journal_age ON public.journal USING brin (created_at);
 CREATE INDEX linking_attempt_company ON public.linking_attempt USING btree (company_id, created_at);
 CREATE INDEX linking_attempt_session ON public.linking_attempt USING btree (session_id);
 CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id, id);
@@ -432,7 +431,6 @@ CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
 CREATE INDEX retired_signal_key_age ON public.retired_signal_key USING btree (retired_at);
-CREATE INDEX sent_plaintext_age ON public.sent_plaintext USING brin (created_at);
 CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
 CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
 CREATE INDEX session_deleted ON public.session USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
@@ -444,7 +442,6 @@ CREATE UNIQUE INDEX session_phone ON public.session USING btree (phone) WHERE ((
 CREATE INDEX turn_contact ON public.turn USING btree (contact_id);
 CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state = 'open'::text);
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
-CREATE INDEX webhook_delivery_age ON public.webhook_delivery USING brin (created_at);
 CREATE INDEX webhook_delivery_company ON public.webhook_delivery USING btree (company_id, id);
 CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (endpoint_id, next_attempt_at, id) WHERE (state = 'waiting'::text);
 CREATE INDEX webhook_delivery_lane ON public.webhook_delivery USING btree (endpoint_id, lane, id) WHERE (state = 'waiting'::text);
