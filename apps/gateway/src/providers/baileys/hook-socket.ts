@@ -60,6 +60,8 @@ export function hookSocket(options: HookOptions): SocketHooks {
     ...{ store, ratchets },
     messageOf: (info) => received.historical(info),
     onStoreFailure: options.onStoreFailure,
+    proxy: options.settings.proxy,
+    proxyLookup: options.proxyLookup,
   })
   const retries = new RetryReceipts({
     ...{ creds, store },
