@@ -9,6 +9,8 @@ export const FAILURES_TO_PAUSE = 10
 const PAUSE_SECONDS = 30
 /** Whoever has claimed a delivery keeps the claim while the attempt goes on. When not, he is taken to be gone. */
 const CLAIM_SECONDS = 5
+/** Where chats are kept in order, one that may go is looked for among so many first. */
+const LONGEST_DUE = 500
 /** How many attempts of a delivery are kept to be read. */
 const ATTEMPTS_KEPT = 30
 
@@ -73,10 +75,23 @@ export async function claimDeliveries(
             and delivery.next_attempt_at <= now()
           order by delivery.next_attempt_at, delivery.id limit wanted.room)
         union all
-        -- The first waiting one of each chat, by a walk from chat to chat over the index.
-        (with recursive head as (
+        -- The first waiting one of each chat: among what has been due for longest; only if that is all held up, by a walk
+        -- from chat to chat over the index.
+        (with recursive longest as materialized (
+            select id, lane from webhook_delivery
+            where wanted.ordering = 'chat' and endpoint_id = wanted.id and state = 'waiting' and next_attempt_at <= now()
+            order by next_attempt_at, id limit ${LONGEST_DUE}
+          ), free as materialized (
+            select longest.id from longest cross join lateral (
+              select delivery.id from webhook_delivery delivery
+              where delivery.endpoint_id = wanted.id and delivery.state = 'waiting' and delivery.lane = longest.lane
+              order by delivery.lane, delivery.id limit 1
+            ) as first
+            where first.id = longest.id limit wanted.room
+          ), head as (
             (select id, lane, next_attempt_at from webhook_delivery
               where wanted.ordering = 'chat' and endpoint_id = wanted.id and state = 'waiting'
+                and not exists (select from free)
               order by lane, id limit 1)
             union all
             select next.* from head cross join lateral (
@@ -85,7 +100,9 @@ export async function claimDeliveries(
               order by delivery.lane, delivery.id limit 1
             ) as next
           )
-          select id from head where next_attempt_at <= now() order by next_attempt_at, id limit wanted.room)
+          select id from free
+          union all
+          (select id from head where next_attempt_at <= now() order by next_attempt_at, id limit wanted.room))
       ) as due
     ), taken as materialized (
       select id, endpoint_id from webhook_delivery
