@@ -12,12 +12,14 @@ Examples:
   npm run bench -- sessions --count 2000
   npm run bench -- pipeline --rate 200
   npm run bench -- webhooks
+  npm run bench -- turns
   npm run bench -- startup
   npm run bench -- restart --count 1000
   npm run bench -- takeover --count 1000
   npm run bench -- hold --sessions 1000 --seconds 600 --per-second 50
   npm run bench -- linking --count 1000
   npm run chaos -- --profile week --sessions 200 --seconds 300 --seed 1
+  npm run chaos -- --profile kill --rounds 50 --seed 1
   NODE_OPTIONS='--cpu-prof --cpu-prof-dir=profiles' npm run bench -- pipeline --only inbound
 `
 
@@ -91,6 +93,22 @@ arrival at the other eight.`,
       await webhooks(resources, options)
     })
   program
+    .command('turns')
+    .description('customers who write at once: turns a second, and what is added to the time that a model takes')
+    .option('--chats <number>', 'how many customers write in the same instant', atLeast(1), 200)
+    .option(
+      '--sessions <number>',
+      'how many linked numbers, each of a company of its own, they write to',
+      atLeast(1),
+      8,
+    )
+    .option('--model-ms <milliseconds>', 'how long the emulated model takes', atLeast(0), 300)
+    .option('--rounds <number>', 'how often each is measured', atLeast(1), 3)
+    .action(async (options) => {
+      const { turns } = await import('./turns.ts')
+      await turns(resources, options)
+    })
+  program
     .command('startup')
     .description('time from the start of the process to the first 200 of /ready, and memory when idle')
     .option('--rounds <number>', 'how often each side is measured', atLeast(1), 3)
@@ -138,15 +156,33 @@ arrival at the other eight.`,
     })
   program
     .command('chaos')
-    .description('a week of trouble for many sessions, in minutes: uptime, and what was lost')
-    .addOption(new Option('--profile <name>', 'which trouble').choices(['week']).default('week'))
-    .option('--sessions <number>', 'how many sessions', atLeast(1), 200)
-    .option('--seconds <number>', 'how long it takes', atLeast(10), 300)
+    .description('trouble for many sessions: what was lost, and how long they were away')
+    .addOption(new Option('--profile <name>', 'which trouble').choices(['week', 'kill']).default('week'))
+    .option('--sessions <number>', 'how many sessions: 200, or 50 to be killed', atLeast(1))
     .option('--seed <number>', 'the same seed repeats the same trouble', atLeast(0), Date.now() % 1_000_000)
-    .option('--factor <number>', 'how much faster timers run', atLeast(1), 10)
-    .action(async ({ profile: _profile, ...options }) => {
-      const { chaosWeek } = await import('./chaos/chaos.ts')
-      await chaosWeek(resources, options)
+    .option('--seconds <number>', 'week: how long it takes', atLeast(10), 300)
+    .option('--factor <number>', 'week: how much faster timers run', atLeast(1), 10)
+    .option('--rounds <number>', 'kill: how often something is killed', atLeast(1), 50)
+    .option('--per-second <number>', 'kill: messages a second of customers, and as many of the API', atLeast(1), 100)
+    .addHelpText(
+      'after',
+      `
+week: dropped sockets, errors of WhatsApp, an outage and a deployment, as a session meets them in seven days.
+
+kill: round for round, kill -9 of the gateway, of one of its two session hosts, of its database or of all of them at
+once, at a random moment, while customers write and the API sends all the time; ten chats for each session, a responder
+and a receiver of webhooks. In the end it is compared what customers wrote, what they saw, what companies were told and
+what the database holds. The exit code is 1 when anything was lost, came twice or in another order; the standard error
+then lists it.`,
+    )
+    .action(async ({ profile, sessions, seed, seconds, factor, rounds, perSecond }) => {
+      if (profile === 'week') {
+        const { chaosWeek } = await import('./chaos/chaos.ts')
+        await chaosWeek(resources, { sessions: sessions ?? 200, seconds, seed, factor })
+      } else {
+        const { chaosKill } = await import('./chaos/kill.ts')
+        await chaosKill(resources, { sessions: sessions ?? 50, rounds, perSecond, seed })
+      }
     })
   return program
 }

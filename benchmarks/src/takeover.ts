@@ -1,10 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readWatched, watchWrites } from '@frontdesk/gateway/test/system/support/watched-writes.ts'
 import type { EmulatorControl } from 'whatsapp-emulator'
 import { linkCompanions } from './support/companions.ts'
-import { createDataDirectory, type DataDirectory } from './support/data-directory.ts'
+import { createDataDirectory, type DataDirectory, sessionHostsOf } from './support/data-directory.ts'
 import { startEmulatorProcess } from './support/emulator-process.ts'
 import { startGatewayProcess } from './support/gateway-process.ts'
 import { progress, report } from './support/report.ts'
@@ -34,10 +32,11 @@ export async function takeover(resources: AsyncDisposableStack, { count }: Takeo
   const before = await control.counters()
 
   const [pid] = sessionHostsOf(directory)
+  if (pid === undefined) throw new Error('There is no session host.')
   progress(`all are online; killing session host ${pid}`)
   await control.resetStats()
   const killedAtMs = performance.now()
-  process.kill(Number(pid), 'SIGKILL')
+  process.kill(pid, 'SIGKILL')
   await until('its sessions are offline', async () => (await lostSessions(control)).size > 0)
   // All its sockets are closed in the same moment; the emulator hears of one after the other.
   await delay(NOTICING_MS)
@@ -74,12 +73,6 @@ export async function takeover(resources: AsyncDisposableStack, { count }: Takeo
 async function withDatabase<Answer>(directory: DataDirectory, ask: (url: string) => Promise<Answer>): Promise<Answer> {
   await using store = await openStore(directory)
   return await ask(store.database.url)
-}
-
-/** Their process ids. */
-function sessionHostsOf({ path }: DataDirectory): string[] {
-  const nodes = join(path, 'nodes')
-  return readdirSync(nodes).map((slot) => readFileSync(join(nodes, slot, 'frontdesk.pid'), 'utf8').trim())
 }
 
 /** Those that have been offline since the statistics began. */

@@ -49,6 +49,19 @@ const figures = {
     healthyP99Ms: positive,
     healthyP99AloneMs: positive,
   }),
+  turns: z.strictObject({
+    ...common,
+    benchmark: z.literal('turns'),
+    chats: z.literal(4),
+    sessions: z.literal(2),
+    modelMs: z.literal(20),
+    turnsPerSecond: positive,
+    addedLatencyP50Ms: z.number(),
+    addedLatencyP99Ms: z.number(),
+    rulesTurnsPerSecond: positive,
+    rulesLatencyP50Ms: z.number(),
+    rulesLatencyP99Ms: z.number(),
+  }),
   startup: z.strictObject({
     ...common,
     benchmark: z.literal('startup'),
@@ -106,6 +119,7 @@ const tiny: [keyof typeof figures, string[]][] = [
   ['sessions', ['--count', '3', '--rounds', '1', '--settle', '0']],
   ['pipeline', '--messages 20 --sessions 2 --customers 3 --paced 10 --rounds 1'.split(' ')],
   ['webhooks', '--messages 20 --rounds 1'.split(' ')],
+  ['turns', '--chats 4 --sessions 2 --model-ms 20 --rounds 1'.split(' ')],
   ['startup', ['--rounds', '1', '--settle', '0']],
   ['restart', ['--count', '3', '--rounds', '1']],
   ['takeover', ['--count', '2']],
@@ -114,7 +128,7 @@ const tiny: [keyof typeof figures, string[]][] = [
 ]
 
 /** Raw Baileys does nothing of the kind. */
-const WITHOUT_RIVAL = new Set(['linking', 'takeover', 'webhooks'])
+const WITHOUT_RIVAL = new Set(['linking', 'takeover', 'turns', 'webhooks'])
 
 test.each(tiny)(
   '%s measures and prints its figures as the last line',

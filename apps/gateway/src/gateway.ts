@@ -6,6 +6,7 @@ import { createLog, type LogFormat, type Logger } from '#src/log.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import { createBaileysProvider } from '#src/providers/baileys/create-baileys-provider.ts'
 import { Alerts } from '#src/services/alerts/alerts.ts'
+import { DiskAlert } from '#src/services/alerts/disk-alert.ts'
 import { BackupSchedule } from '#src/services/backups/backup-schedule.ts'
 import { Companies } from '#src/services/companies/companies.ts'
 import { ConversationSweep } from '#src/services/conversations/conversation-sweep.ts'
@@ -30,6 +31,7 @@ import { PlatformSettings } from '#src/services/sessions/platform-settings.ts'
 import { SessionHost } from '#src/services/sessions/session-host.ts'
 import { Sessions } from '#src/services/sessions/sessions.ts'
 import { Membership } from '#src/services/supervisor/membership.ts'
+import { catchStrayErrors } from '#src/services/supervisor/stray-errors.ts'
 import { Supervisor } from '#src/services/supervisor/supervisor.ts'
 import { connectToSupervisor } from '#src/services/supervisor/supervisor-link.ts'
 import { TurnReader } from '#src/services/turns/turn-reader.ts'
@@ -62,6 +64,8 @@ export interface Gateway extends AsyncDisposable {
   readonly apiKeys: ApiKeys
   readonly companies: Companies
   readonly sessions: Sessions
+  /** The process is about to end because of an error in this session: what is stored of it says so. */
+  blame(sessionId: string): void
 }
 
 /** What every process of a deployment is built on. */
@@ -74,6 +78,7 @@ interface Foundation {
   generatedMasterKeyFile: string | undefined
   wakeUps: WakeUps
   alerts: Alerts
+  diskAlert: DiskAlert
   urlGuard: OutgoingUrlGuard
   secrets: CompanySecrets
 }
@@ -124,6 +129,7 @@ export async function startGateway(
     : undefined
   const checkHealth = async () => ({
     database: await isReachable(database),
+    databaseDisk: !foundation.diskAlert.isFull,
     ...(owner && { writer: owner.writer.health.state === 'ready' }),
     ...(supervisor && { sessionHosts: supervisor.isComplete }),
   })
@@ -136,6 +142,7 @@ export async function startGateway(
   const running = starting.move()
   return {
     ...{ url, platformKey, generatedMasterKeyFile, apiKeys, companies, sessions },
+    blame: (sessionId) => owner?.sessionHost.blame(sessionId),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }
@@ -145,15 +152,20 @@ export async function runSessionHost(): Promise<void> {
   const supervisor = await connectToSupervisor<SessionHostStart>()
   const { config, logFormat } = supervisor.start
   const log = createLog({ level: config.logLevel, format: logFormat })
+  using strayErrors = catchStrayErrors(log)
   try {
     await using resources = new AsyncDisposableStack()
     const databaseUrl = await useDatabaseServer(config, log, resources)
     const foundation = await layFoundation(config, databaseUrl, log, resources)
     const owner = await buildSessionOwner(foundation, (life) => supervisor.began(life), resources)
-    const end = await supervisor.listen({
+    const broken = strayErrors.happened.then((sessionId) => {
+      if (sessionId !== undefined) owner.sessionHost.blame(sessionId)
+    })
+    const told = supervisor.listen({
       claim: () => owner.sessionHost.claimAll(),
       look: () => owner.sessionHost.lookAtAll(),
     })
+    const end = await Promise.race([told, broken])
     // Nobody starts it again, and another start may use its slot: it is gone before anything else happens.
     if (end === 'abandoned') await owner.membership.abandon().finally(() => process.exit(1))
   } catch (error) {
@@ -178,9 +190,10 @@ async function layFoundation(
   starting.use(startKeyRefresh(keyRing, log))
   const wakeUps = starting.use(await openWakeUps({ database, directUrl: secrets.databaseDirectUrl, log }))
   const alerts = starting.use(new Alerts({ database, log }))
+  const diskAlert = starting.use(new DiskAlert({ alerts, log }))
   const urlGuard = starting.use(createOutgoingUrlGuard(allowedHosts))
   return {
-    ...{ config, log, database, keyRing, wakeUps, alerts, urlGuard },
+    ...{ config, log, database, keyRing, wakeUps, alerts, diskAlert, urlGuard },
     generatedMasterKeyFile: generatedFile,
     secrets: new CompanySecrets({ database, keyRing }),
   }
@@ -188,14 +201,14 @@ async function layFoundation(
 
 /** All that owning sessions takes. They are claimed when `sessionHost` is told to, or told of one. */
 async function buildSessionOwner(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard, secrets }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, diskAlert, urlGuard, secrets }: Foundation,
   onBegan: (life: NodeLife) => void,
   starting: AsyncDisposableStack,
 ): Promise<SessionOwner> {
   const { nodeId } = starting.use(takeNodeSlot(config.dataDirectory, log))
   const membership = starting.use(new Membership({ database, nodeId, log }))
   const isMember = () => membership.life !== undefined
-  const writer = starting.use(await startWriter({ database, log, isMember }))
+  const writer = starting.use(await startWriter({ database, log, isMember, onDiskFull: () => diskAlert.full() }))
   const provider = createBaileysProvider({
     logger: log,
     proxyLookup: urlGuard.lookup,
@@ -222,9 +235,9 @@ async function buildSessionOwner(
       // The way of a message: what is committed goes to the inbox, its answer to the outbox, from there to the session.
       listener: {
         owned: (session) => inbox.owned(session),
-        online: (session, connection) => {
+        online: (session, connection, recorded) => {
           health.online(session.lease, connection)
-          outbox.online(session, connection)
+          outbox.online(session, connection, recorded)
         },
         offline: (sessionId) => {
           health.offline(sessionId)
@@ -262,7 +275,7 @@ async function buildSessionOwner(
 
 /** The HTTP server and the services behind it. `owner`: what of the sessions is in this process. */
 function buildApi(
-  { config, log, database, keyRing, wakeUps, alerts, urlGuard, secrets }: Foundation,
+  { config, log, database, keyRing, wakeUps, alerts, diskAlert, urlGuard, secrets }: Foundation,
   owner: SessionOwner | undefined,
   checkHealth: () => Promise<Record<string, boolean>>,
   starting: AsyncDisposableStack,
@@ -277,6 +290,7 @@ function buildApi(
       onQueued(sessionId, messages) {
         if (owner?.outbox.enqueue(sessionId, messages) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
       },
+      onDiskFull: () => diskAlert.full(),
       onUnknown(sessionId) {
         if (owner?.outbox.refresh(sessionId) !== true) wakeUps.send({ kind: 'outbox', id: sessionId })
       },

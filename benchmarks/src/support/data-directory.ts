@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,4 +21,15 @@ export async function createDataDirectory(resources: AsyncDisposableStack): Prom
     masterKey: randomBytes(32).toString('hex'),
     logFile: join(parent, 'gateway.log'),
   }
+}
+
+/** The process ids of the session hosts that run on it. */
+export function sessionHostsOf({ path }: DataDirectory): number[] {
+  const nodes = join(path, 'nodes')
+  return readdirSync(nodes).map((slot) => Number(readFileSync(join(nodes, slot, 'frontdesk.pid'), 'utf8')))
+}
+
+/** The process id of the head of its database server. */
+export function databaseServerOf({ path }: DataDirectory): number {
+  return Number(readFileSync(join(path, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
 }

@@ -27,7 +27,8 @@ export function readFigures(pid: number): ProcessFigures {
   }
 }
 
-function descendants(root: number): number[] {
+/** The ids of all processes below this one. */
+export function descendants(root: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue

@@ -7,8 +7,10 @@ export const alertKind = z
     'client_outdated',
     'session_unstable',
     'session_stuck',
+    'session_quarantined',
     'phone_silent',
     'backup_failed',
+    'database_full',
     'webhook_failing',
     'webhook_gone',
     'conversation_loop',
@@ -16,7 +18,7 @@ export const alertKind = z
   .meta({
     id: 'AlertKind',
     description:
-      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour. `webhook_failing`: the last attempts to deliver to a webhook endpoint have failed; what is waiting is kept, and one delivery in a while tries whether it works again. `webhook_gone`: an endpoint answered 410, which means that it wants nothing any more; it is disabled. `conversation_loop`: a customer seems to be a bot that answers ours; nobody answers in the conversation until somebody looks at it, or its time to wait is over.",
+      "`client_outdated`: WhatsApp refuses the version of WhatsApp Web that the sessions announce; the platform sets `waVersion`. `session_unstable`: a session could not be brought online in its fast attempts and goes on slowly. `session_stuck`: a session's message was in work for too long; its connection was opened anew. `session_quarantined`: a session was stopped because its rows are refused or because it ends its process again and again; its `reason` says which, and it waits to be restarted. `phone_silent`: the linked phone has not been seen for ten days; WhatsApp unlinks it after fourteen, so open WhatsApp on it. `backup_failed`: the company's last scheduled backup could not be written; the log says why, and it is tried again every hour. `database_full`: the disk of the database is full; nothing is lost or accepted until there is room, and all goes on by itself then. `webhook_failing`: the last attempts to deliver to a webhook endpoint have failed; what is waiting is kept, and one delivery in a while tries whether it works again. `webhook_gone`: an endpoint answered 410, which means that it wants nothing any more; it is disabled. `conversation_loop`: a customer seems to be a bot that answers ours; nobody answers in the conversation until somebody looks at it, or its time to wait is over.",
   })
 export type AlertKind = z.infer<typeof alertKind>
 

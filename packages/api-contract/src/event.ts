@@ -28,7 +28,12 @@ const isAnswerable = z
   )
 const errorCode = z.string().nullable()
 
-/** Everything that happens in a company. Events hold ids and states, never bodies: read the thing by its id. */
+/**
+ * Everything that happens in a company. Events hold ids and states, never bodies: read the thing by its id.
+ *
+ * Their version is that of the API, `/v1`, also in webhooks: within it types and fields are added, and what an event of a
+ * type means stays as it is. What would break a reader becomes another type.
+ */
 export const event = z
   .discriminatedUnion('type', [
     eventOf('company.created', 'A company was created; it is the subject.', {}),

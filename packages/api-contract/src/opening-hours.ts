@@ -47,6 +47,7 @@ export const openingHours = z
   })
   .describe('By the clock on the wall: where it shows an hour twice, in autumn, both count.')
   .meta({
+    id: 'OpeningHours',
     examples: [
       {
         timeZone: 'Europe/Berlin',

@@ -35,6 +35,7 @@ export const SESSION_REASONS = {
   service_unavailable: "WhatsApp's service was not available; it is tried again by itself.",
   store_failed: 'The database was not available; it is tried again by itself.',
   lease_lost: 'Another process runs the session now.',
+  crashed: 'An error in it has ended the process that ran it; it is taken up again by itself.',
   proxy_failed:
     'The proxy refuses the connection or does not answer; it is tried again by itself. Check the proxy and its password.',
   temporarily_banned: 'WhatsApp has banned the number for a while; it is tried again by itself when that is over.',
@@ -47,6 +48,10 @@ export const SESSION_REASONS = {
   forbidden: 'WhatsApp has banned the number. Ask for a review in WhatsApp on the phone.',
   credentials_unreadable:
     'The stored credentials of this link cannot be read. Restore them from a backup, or log out and link again.',
+  rows_refused:
+    'The database has refused what this session stores, twice: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log says what was refused; then restart it.',
+  crashed_often:
+    'An error in this session has ended its process three times within an hour: it was stopped so that the others go on. WhatsApp keeps what arrives. Tell the operator of the platform, whose log names the error; then restart it.',
   multi_device_mismatch:
     'WhatsApp does not know this link any more. Restore it from a backup, or log out and link again.',
 } as const

@@ -20,6 +20,12 @@ const message = z.discriminatedUnion('role', [
 ])
 export type ChatMessage = z.infer<typeof message>
 
+/** What a message says, in one piece. */
+export function textOf({ content }: ChatMessage): string {
+  if (typeof content === 'string') return content
+  return (content ?? []).map((part) => part.text).join('\n')
+}
+
 /** The body of `POST /v1/chat/completions`, as far as it is looked at. */
 export const chatRequest = z
   .looseObject({

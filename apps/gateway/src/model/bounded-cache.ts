@@ -20,17 +20,17 @@ export class BoundedCache<Value> {
   get(key: string): Value | undefined {
     const entry = this.#entries.get(key)
     if (!entry) return undefined
-    if (entry.expiresAtMs > Date.now()) return entry.value
+    if (entry.expiresAtMs > performance.now()) return entry.value
     this.#entries.delete(key)
     return undefined
   }
 
   set(key: string, value: Value): void {
     this.#entries.delete(key)
-    this.#entries.set(key, { value, expiresAtMs: Date.now() + this.#ttlMs })
+    this.#entries.set(key, { value, expiresAtMs: performance.now() + this.#ttlMs })
     for (const [oldest, { expiresAtMs }] of this.#entries) {
       // The order of writing is the order of expiry.
-      if (this.#entries.size <= this.#maxEntries && expiresAtMs > Date.now()) break
+      if (this.#entries.size <= this.#maxEntries && expiresAtMs > performance.now()) break
       this.#entries.delete(oldest)
     }
   }

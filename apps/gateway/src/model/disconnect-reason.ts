@@ -41,3 +41,9 @@ export type DisconnectReason =
   /** The commit that the session depends on failed for good, or another owner holds the lease. */
   | 'store_failed'
   | 'lease_lost'
+  /** The database refuses what the session writes: not for now, but for what it is. */
+  | 'rows_refused'
+  /** An error of the session's that nobody has caught has ended its process. Reported by the services, as the next one. */
+  | 'crashed'
+  /** It has done so again and again. */
+  | 'crashed_often'

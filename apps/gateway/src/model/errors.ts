@@ -251,7 +251,7 @@ export const ERRORS = {
   nothing_to_answer: {
     status: 409,
     stage: 'answer',
-    title: 'The customer has sent no text, only a reaction, a picture or the like. There is nothing to answer.',
+    title: 'The customer has only reacted to a message. There is nothing to answer.',
   },
   contact_ignored: {
     status: 409,
@@ -381,6 +381,12 @@ export const ERRORS = {
     status: 500,
     stage: 'inside',
     title: 'Something failed inside. Nothing was lost; report it with all that is said here.',
+  },
+  database_full: {
+    status: 507,
+    stage: 'inside',
+    title:
+      'The database has no room left on its disk, and nothing was stored. Once its operator has made room, send the same again.',
   },
   unavailable: { status: 503, stage: 'inside', title: 'The gateway cannot take this now. Try again shortly.' },
 } as const satisfies Record<string, { status: number; stage: string; title: string }>

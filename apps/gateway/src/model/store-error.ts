@@ -1,5 +1,5 @@
-/** Why a session's store stopped for good. Both names are disconnect reasons as well. */
-export type StoreFailure = 'lease_lost' | 'store_failed'
+/** Why a session's store stopped for good. The names are disconnect reasons as well. */
+export type StoreFailure = 'lease_lost' | 'store_failed' | 'rows_refused'
 
 /**
  * Nothing that this store has not committed by now ever will be. The session must send nothing more; its owner opens it

@@ -13,7 +13,7 @@ export interface Turn {
   /** Nothing was ever written to the contact before. */
   isFirst: boolean
   conversation: TurnConversation
-  /** What the company's answers of today, a day of UTC, have been and have cost so far. */
+  /** The company's answers by language models on this day of UTC so far, and their cost. */
   today: AnswerUsage
   /** The end of the quiet hours that it has waited for. */
   heldUntil: Date | null

@@ -48,14 +48,14 @@ export async function clearAlert(
 }
 
 /**
- * Alerts about the connection of sessions that have been online for ten minutes: whoever raised them has ended before it
+ * Alerts about sessions that have been online for ten minutes: whoever raised them has ended before it
  * could clear them.
  */
 export async function listOutlivedAlerts(db: Kysely<Schema>): Promise<AlertSubject[]> {
   const { rows } = await sql<{ kind: AlertKind; companyId: string; sessionId: string }>`
     select alert.kind, alert.company_id as "companyId", alert.session_id as "sessionId"
     from alert join session on session.id = alert.session_id
-    where alert.cleared_at is null and alert.kind in ('session_stuck', 'session_unstable')
+    where alert.cleared_at is null and alert.kind in ('session_stuck', 'session_unstable', 'session_quarantined')
       and session.state = 'online' and session.state_since < now() - interval '10 minutes'
       and alert.raised_at < now() - interval '10 minutes'`.execute(db)
   return rows

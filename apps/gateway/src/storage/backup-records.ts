@@ -1,10 +1,12 @@
+import { webhookOrdering } from '@frontdesk/api-contract'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Sealer } from '#src/model/sealing.ts'
 import type { Database } from './database.ts'
 import type { Schema } from './schema-types.ts'
-import { companySecretContext, proxyContext, signalKeyContext } from './sealed-columns.ts'
+import { companySecretContext, proxyContext, signalKeyContext, webhookSecretsContext } from './sealed-columns.ts'
+import { listWebhookEndpoints } from './webhook-endpoints.ts'
 
 const KEYS_AT_ONCE = 500
 const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'))
@@ -35,6 +37,17 @@ export const backupRecord = z.discriminatedUnion('type', [
     createdAt: z.iso.datetime(),
   }),
   z.object({ type: z.literal('secret'), name: z.string(), hint: z.string(), value: bytes }),
+  z.object({
+    type: z.literal('webhookEndpoint'),
+    id: z.uuid(),
+    url: z.string(),
+    eventTypes: z.array(z.string()).nullable(),
+    ordering: webhookOrdering,
+    isEnabled: z.boolean(),
+    /** The signing secrets and the custom headers. */
+    secrets: bytes,
+    createdAt: z.iso.datetime(),
+  }),
   z.object({
     type: z.literal('session'),
     id: z.uuid(),
@@ -83,6 +96,7 @@ async function* recordsOf(db: Transaction<Schema>, companyId: string, sealer: Se
   yield { type: 'company', id, name, settings, createdAt: company.created_at.toISOString() }
   yield* contactRecords(db, companyId)
   yield* secretRecords(db, companyId, sealer)
+  yield* endpointRecords(db, companyId, sealer)
   const sessions = await db
     .selectFrom('session')
     .selectAll()
@@ -159,6 +173,20 @@ async function* secretRecords(
   for (const { name, hint, value } of rows) {
     const opened = await sealer.open(value, companySecretContext(companyId, name))
     yield { type: 'secret', name, hint, value: Buffer.from(opened).toString('base64') }
+  }
+}
+
+async function* endpointRecords(db: Kysely<Schema>, companyId: string, sealer: Sealer): AsyncGenerator<BackupRecord> {
+  for (const { id, url, event_types, ordering, is_enabled, secrets, created_at } of await listWebhookEndpoints(
+    companyId,
+    db,
+  )) {
+    const opened = await sealer.open(secrets, webhookSecretsContext(id))
+    yield {
+      ...{ type: 'webhookEndpoint', id, url, eventTypes: event_types, ordering, isEnabled: is_enabled },
+      secrets: Buffer.from(opened).toString('base64'),
+      createdAt: created_at.toISOString(),
+    }
   }
 }
 

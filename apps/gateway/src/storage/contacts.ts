@@ -3,7 +3,7 @@ import { DatabaseError } from 'pg'
 import { BoundedCache } from '#src/model/bounded-cache.ts'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
-import { storableText } from '#src/model/storable-text.ts'
+import { sanitizeName } from '#src/model/text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import type { Database } from './database.ts'
 import { ContactChangedError, mergeContacts } from './merge-contacts.ts'
@@ -12,7 +12,6 @@ import type { Schema } from './schema-types.ts'
 
 const MAX_CACHED_ADDRESSES = 1_000
 const CACHED_MS = 60 * 60 * 1000
-const MAX_NAME_LENGTH = 200
 const MAX_TRIES = 8
 const UNIQUE_VIOLATION = '23505'
 const RETRIED = new Set([UNIQUE_VIOLATION, '40001', '40P01'])
@@ -44,8 +43,7 @@ export function createContactBook({ worker }: Database, companyId: string): Cont
   }
   return {
     contactOf(address, givenName) {
-      const name =
-        givenName === undefined ? undefined : storableText(givenName).slice(0, MAX_NAME_LENGTH).toWellFormed()
+      const name = sanitizeName(givenName ?? '')
       const keys = cacheKeys(address)
       const [first, second] = keys.map((key) => cache.get(key))
       const isKnown = first !== undefined && (keys.length === 1 || second?.contactId === first.contactId)

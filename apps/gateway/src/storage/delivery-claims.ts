@@ -7,8 +7,10 @@ import type { Schema } from './schema-types.ts'
 export const FAILURES_TO_PAUSE = 10
 /** For so long; then one delivery tries whether it works again. */
 const PAUSE_SECONDS = 30
-/** An attempt takes less. After that, whoever had claimed it is taken to be gone. */
-const CLAIM_SECONDS = 30
+/** Whoever has claimed a delivery keeps the claim while the attempt goes on. When not, he is taken to be gone. */
+const CLAIM_SECONDS = 5
+/** Where chats are kept in order, one that may go is looked for among so many first. */
+const LONGEST_DUE = 500
 /** How many attempts of a delivery are kept to be read. */
 const ATTEMPTS_KEPT = 30
 
@@ -73,10 +75,23 @@ export async function claimDeliveries(
             and delivery.next_attempt_at <= now()
           order by delivery.next_attempt_at, delivery.id limit wanted.room)
         union all
-        -- The first waiting one of each chat, by a walk from chat to chat over the index.
-        (with recursive head as (
+        -- The first waiting one of each chat: among what has been due for longest; only if that is all held up, by a walk
+        -- from chat to chat over the index.
+        (with recursive longest as materialized (
+            select id, lane from webhook_delivery
+            where wanted.ordering = 'chat' and endpoint_id = wanted.id and state = 'waiting' and next_attempt_at <= now()
+            order by next_attempt_at, id limit ${LONGEST_DUE}
+          ), free as materialized (
+            select longest.id from longest cross join lateral (
+              select delivery.id from webhook_delivery delivery
+              where delivery.endpoint_id = wanted.id and delivery.state = 'waiting' and delivery.lane = longest.lane
+              order by delivery.lane, delivery.id limit 1
+            ) as first
+            where first.id = longest.id limit wanted.room
+          ), head as (
             (select id, lane, next_attempt_at from webhook_delivery
               where wanted.ordering = 'chat' and endpoint_id = wanted.id and state = 'waiting'
+                and not exists (select from free)
               order by lane, id limit 1)
             union all
             select next.* from head cross join lateral (
@@ -85,7 +100,9 @@ export async function claimDeliveries(
               order by delivery.lane, delivery.id limit 1
             ) as next
           )
-          select id from head where next_attempt_at <= now() order by next_attempt_at, id limit wanted.room)
+          select id from free
+          union all
+          (select id from head where next_attempt_at <= now() order by next_attempt_at, id limit wanted.room))
       ) as due
     ), taken as materialized (
       select id, endpoint_id from webhook_delivery
@@ -136,6 +153,18 @@ export async function claimDeliveries(
   }))
 }
 
+/** Keeps these claims for a while longer: their attempts are still under way. */
+export async function keepClaims(db: Kysely<Schema>, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+  const of = <Value>(pick: (delivery: ClaimedDelivery) => Value) => deliveries.map(pick)
+  // One whose outcome is stored has more attempts, and waits for the next one as long as it is meant to.
+  await sql`
+    update webhook_delivery delivery set next_attempt_at = now() + make_interval(secs => ${CLAIM_SECONDS})
+    from unnest(${of(({ id }) => id)}::int8[], ${of(({ claim }) => claim)}::int4[], ${of(({ attempts }) => attempts)}::int4[])
+      as kept (id, claim, attempts)
+    where delivery.id = kept.id and delivery.claim = kept.claim and delivery.attempts = kept.attempts
+      and delivery.state = 'waiting'`.execute(db)
+}
+
 /** Endpoints at which something is due now. Costs as much as there are endpoints with something waiting. */
 export async function listDueEndpoints(db: Kysely<Schema>): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
@@ -162,6 +191,8 @@ export interface AttemptOutcome {
   attempt: WebhookAttempt
   /** When it is tried again; undefined when it is over, one way or the other. */
   nextAttemptAt: Date | undefined
+  /** Until then the endpoint wants no attempt. */
+  notBefore: Date | undefined
   isDelivered: boolean
   /** The endpoint wants nothing any more. */
   isGone: boolean
@@ -198,13 +229,15 @@ export async function storeOutcomes(
       select * from unnest(${of(({ delivery }) => delivery.id)}::int8[], ${of(({ delivery }) => delivery.claim)}::int4[],
         ${of(({ isDelivered, nextAttemptAt }) => (isDelivered ? 'delivered' : nextAttemptAt ? 'waiting' : 'dead'))}::text[],
         ${of(({ nextAttemptAt }) => nextAttemptAt ?? null)}::timestamptz[],
+        ${of(({ notBefore }) => notBefore ?? null)}::timestamptz[],
         ${of(({ attempt }) => storableJson(attempt))}::jsonb[]
-      ) as outcome (id, claim, state, next_attempt_at, attempt)
+      ) as outcome (id, claim, state, next_attempt_at, not_before, attempt)
     ), stored as (
       update webhook_delivery delivery set
         state = outcome.state,
         attempts = attempts + 1,
         next_attempt_at = coalesce(outcome.next_attempt_at, delivery.next_attempt_at),
+        not_before = outcome.not_before,
         attempt_log = case when jsonb_array_length(attempt_log) < ${ATTEMPTS_KEPT} then attempt_log else attempt_log - 0 end
           || outcome.attempt,
         finished_at = case when outcome.state <> 'waiting' then now() end
@@ -220,6 +253,13 @@ export async function storeOutcomes(
       order by endpoint.id for update of endpoint
     ), after as (
       select *, failed + case when has_delivered then 0 else failures end as failures_now from before
+    ), resumed as (
+      -- It works again: what waits for a later attempt is made now. What is claimed, or comes as soon, is left alone.
+      update webhook_delivery delivery set next_attempt_at = greatest(now(), not_before)
+      from after
+      where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE} and delivery.endpoint_id = after.id
+        and delivery.state = 'waiting' and delivery.id not in (select id from outcome)
+        and delivery.next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
     )
     update webhook_endpoint endpoint set
       failures = failures_now,

@@ -1,4 +1,5 @@
 import type { MessageStatus, OutgoingContent } from '@frontdesk/api-contract'
+import { DatabaseError } from 'pg'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import type { Server } from './connection.ts'
 import type { SessionState } from './schema-types.ts'
@@ -152,6 +153,9 @@ from known
 union all
 select id, created_at, contact_id, status = 'failed', null, true, null, null, null from queued`
 
+const DEADLOCK = '40P01'
+const MAX_TRIES = 5
+
 /** Puts messages of any number of companies into the outbox, over a connection of its own. */
 export class MessageAcceptor implements AsyncDisposable {
   readonly #connection: FlushConnection
@@ -162,24 +166,32 @@ export class MessageAcceptor implements AsyncDisposable {
 
   /** All or nothing: rejects without a change, or without knowing when the connection broke. Not to be called twice at a time. */
   async accept(messages: readonly NewMessage[]): Promise<Acceptance[]> {
-    try {
-      // Prepared under a name, since planning costs more than running.
-      const { rows } = await this.#connection.query<Row>({
-        name: 'frontdesk_accept',
-        text: TEXT,
-        values: values(messages),
-      })
-      const known = new Map(rows.filter((row) => row.created_at === null).map((row) => [row.id, row]))
-      const stored = new Map(rows.filter((row) => row.created_at !== null).map((row) => [row.id, row]))
-      return messages.map((message) => acceptance(message, known.get(message.id), stored.get(message.id)))
-    } catch (error) {
-      if (!isDataError(error)) await this.#connection.drop()
-      throw error
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#accept(messages)
+      } catch (error) {
+        // A merge of contacts wanted the same ones in another order, and the server has let the merge through.
+        if (error instanceof DatabaseError && error.code === DEADLOCK && tries < MAX_TRIES) continue
+        if (!isDataError(error)) await this.#connection.drop()
+        throw error
+      }
     }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection[Symbol.asyncDispose]()
+  }
+
+  async #accept(messages: readonly NewMessage[]): Promise<Acceptance[]> {
+    // Prepared under a name, since planning costs more than running.
+    const { rows } = await this.#connection.query<Row>({
+      name: 'frontdesk_accept',
+      text: TEXT,
+      values: values(messages),
+    })
+    const known = new Map(rows.filter((row) => row.created_at === null).map((row) => [row.id, row]))
+    const stored = new Map(rows.filter((row) => row.created_at !== null).map((row) => [row.id, row]))
+    return messages.map((message) => acceptance(message, known.get(message.id), stored.get(message.id)))
   }
 }
 

@@ -151,16 +151,20 @@ export async function cancelMessage(
   messageId: string,
 ): Promise<'cancelled' | 'not_waiting' | 'unknown'> {
   const { rows } = await sql<{ is_cancelled: boolean }>`
-    with cancelled as (
+    with place as materialized (
+      select session.state = 'online' as is_online from message join session on session.id = message.session_id
+      where message.company_id = ${companyId} and message.id = ${messageId}
+      -- A session that comes online sends when that is stored: it waits until this is, or is found online.
+      for share of session
+    ), cancelled as (
       ${failing(
         sql`
-        company_id = ${companyId} and id = ${messageId} and (next_attempt_at is not null
-          or not exists (select from session where session.id = message.session_id and session.state = 'online'))`,
+        company_id = ${companyId} and id = ${messageId}
+          and (next_attempt_at is not null or not (select is_online from place))`,
         'cancelled',
       )}
     ), announced as (${announceFailed('cancelled')})
-    select exists (select from cancelled) as is_cancelled from message
-    where company_id = ${companyId} and id = ${messageId}`.execute(db)
+    select exists (select from cancelled) as is_cancelled from place`.execute(db)
   if (rows[0] === undefined) return 'unknown'
   return rows[0].is_cancelled ? 'cancelled' : 'not_waiting'
 }

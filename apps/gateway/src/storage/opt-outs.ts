@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import { appendEvents } from './events.ts'
 import { failForOptOut } from './messages.ts'
 import type { Schema } from './schema-types.ts'
@@ -26,4 +26,12 @@ export async function setOptOut(
   await appendEvents(db, [{ companyId, type, subjectId: contactId }])
   if (isOptedOut) await failForOptOut(companyId, db, contactId)
   return true
+}
+
+/** Which of these contacts, of whatever companies, want no messages; of one that has been merged, what the other wants. */
+export async function readOptedOut(db: Kysely<Schema>, contactIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select contact.id from contact join contact canonical on canonical.id = coalesce(contact.merged_into, contact.id)
+    where contact.id = any (${[...contactIds]}::uuid[]) and canonical.opted_out_at is not null`.execute(db)
+  return rows.map(({ id }) => id)
 }

@@ -4,7 +4,7 @@ import { storableJson } from '#src/model/storable-text.ts'
 import type { ReadBackupRecord } from './backup-records.ts'
 import type { WrappedDataKeys } from './data-keys.ts'
 import type { Schema } from './schema-types.ts'
-import { companySecretContext } from './sealed-columns.ts'
+import { companySecretContext, webhookSecretsContext } from './sealed-columns.ts'
 
 /** A company as it was. */
 export interface RestoredCompany {
@@ -76,4 +76,23 @@ export async function putRestoredContact(
       .values({ ...common, kind, value, contact_id: contactId })
       .execute()
   }
+}
+
+/** A webhook endpoint. One that is there stays as it is: its secrets may have been replaced since. */
+export async function putRestoredEndpoint(
+  companyId: string,
+  db: Transaction<Schema>,
+  record: Extract<ReadBackupRecord, { type: 'webhookEndpoint' }>,
+  sealer: Sealer,
+): Promise<void> {
+  const { id, url, eventTypes, ordering, isEnabled, secrets, createdAt } = record
+  await db
+    .insertInto('webhook_endpoint')
+    .values({
+      ...{ id, company_id: companyId, url, event_types: eventTypes, ordering, is_enabled: isEnabled },
+      secrets: sealer.seal(secrets, webhookSecretsContext(id)),
+      created_at: new Date(createdAt),
+    })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute()
 }

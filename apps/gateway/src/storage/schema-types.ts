@@ -415,6 +415,7 @@ interface WebhookDeliveryTable {
   lane: string
   state: Generated<DeliveryState>
   next_attempt_at: ColumnType<Date, Date | undefined, Date>
+  not_before: Date | null
   give_up_at: ColumnType<Date, Date | undefined, Date>
   claim: Generated<number>
   attempts: Generated<number>

@@ -453,6 +453,7 @@ create table webhook_delivery (
   attempt_log jsonb not null default '[]'::jsonb,
   created_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  not_before timestamp with time zone,
   constraint webhook_delivery_pkey PRIMARY KEY (id),
   constraint webhook_delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'dead'::text])))
 ) with (fillfactor=80);
@@ -499,7 +500,6 @@ CREATE INDEX conversation_return ON public.conversation USING btree (returns_at)
 CREATE INDEX conversation_with_people ON public.conversation USING btree (company_id, state, id) WHERE (state = ANY (ARRAY['waiting'::text, 'human'::text]));
 CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default USING btree (company_id, transaction, id);
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
-CREATE INDEX journal_age ON public.journal USING brin (created_at);
 CREATE INDEX linking_attempt_company ON public.linking_attempt USING btree (company_id, created_at);
 CREATE INDEX linking_attempt_session ON public.linking_attempt USING btree (session_id);
 CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id, id);
@@ -514,7 +514,6 @@ CREATE INDEX message_queued ON public.message USING btree (session_id, id) WHERE
 CREATE INDEX message_turn ON public.message USING btree (turn_id) WHERE (turn_id IS NOT NULL);
 CREATE INDEX message_waiting ON public.message USING btree (session_id, contact_id, id) WHERE ((direction = 'inbound'::text) AND (turn_id IS NULL) AND is_answerable);
 CREATE INDEX retired_signal_key_age ON public.retired_signal_key USING btree (retired_at);
-CREATE INDEX sent_plaintext_age ON public.sent_plaintext USING brin (created_at);
 CREATE INDEX session_command_age ON public.session_command USING btree (created_at);
 CREATE INDEX session_command_waiting ON public.session_command USING btree (session_id, id) WHERE (state = 'waiting'::text);
 CREATE INDEX session_deleted ON public.session USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
@@ -531,7 +530,6 @@ CREATE INDEX turn_open ON public.turn USING btree (session_id, id) WHERE (state 
 CREATE INDEX turn_session ON public.turn USING btree (session_id);
 CREATE INDEX turn_trace_age ON public.turn_trace USING brin (created_at);
 CREATE INDEX turn_trace_company ON public.turn_trace USING btree (company_id);
-CREATE INDEX webhook_delivery_age ON public.webhook_delivery USING brin (created_at);
 CREATE INDEX webhook_delivery_company ON public.webhook_delivery USING btree (company_id, id);
 CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (endpoint_id, next_attempt_at, id) WHERE (state = 'waiting'::text);
 CREATE INDEX webhook_delivery_lane ON public.webhook_delivery USING btree (endpoint_id, lane, id) WHERE (state = 'waiting'::text);

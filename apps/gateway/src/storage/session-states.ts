@@ -43,6 +43,24 @@ export interface Transition {
   change: StateChange
 }
 
+/** How often this reason has been a session's in the last so many milliseconds. */
+export async function countReason(
+  companyId: string,
+  db: Kysely<Schema>,
+  { sessionId, reason, withinMs }: { sessionId: string; reason: SessionStatus['reason']; withinMs: number },
+): Promise<number> {
+  const { count } = await db
+    .selectFrom('event')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('company_id', '=', companyId)
+    .where('session_id', '=', sessionId)
+    .where('type', '=', 'session.state_changed')
+    .where('created_at', '>', new Date(Date.now() - withinMs))
+    .where(sql<string>`data ->> 'reason'`, '=', reason)
+    .executeTakeFirstOrThrow()
+  return count
+}
+
 /**
  * Stores one transition of each of these sessions, the uptime up to it, and its event: one statement, since after a
  * restart thousands have one at the same time. Sessions whose lease has been taken over are passed over.

@@ -268,7 +268,7 @@ export async function closeTurn(
     ), used as (
       insert into answer_usage as today (company_id, day, turns, input_tokens, output_tokens, cost_micros)
       select ${companyId}, (now() at time zone 'UTC')::date, 1, ${inputTokens}, ${outputTokens}, ${costMicros}
-      from closed where closed.state = 'answered' or ${usage !== undefined}
+      from closed where ${inputTokens + outputTokens > 0}
       on conflict (company_id, day) do update set turns = today.turns + 1,
         input_tokens = today.input_tokens + excluded.input_tokens,
         output_tokens = today.output_tokens + excluded.output_tokens,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { holdsNul, isBlank, sanitizeText } from '#src/model/text.ts'
+import { holdsNul, isBlank, sanitizeName, sanitizeText } from '#src/model/text.ts'
 
 test.each([
   ['keeps tab and newline', 'a\tb\nc', 'a\tb\nc'],
@@ -10,6 +10,9 @@ test.each([
   ['keeps the marks of right-to-left languages', 'א\u200Fב\u200Eג', 'א\u200Fב\u200Eג'],
   ['keeps composed emoji', '👩🏽‍🔧 ❤️', '👩🏽‍🔧 ❤️'],
   ['replaces half a character', 'a\ud83d', 'a\ufffd'],
+  ['leaves sixteen marks of a tower on a letter', `a${'\u0301'.repeat(5000)}b`, `a${'\u0301'.repeat(16)}b`],
+  ['leaves no tower that was cut by what is removed', `a${'\u0301\u0007'.repeat(50)}`, `a${'\u0301'.repeat(16)}`],
+  ['keeps what languages write with marks', 'שָׁלוֹם กี่ नि', 'שָׁלוֹם กี่ नि'],
 ])('sanitizing %s', (_, text, expected) => {
   expect(sanitizeText(text)).toBe(expected)
 })
@@ -28,4 +31,13 @@ test('any text can be stored after sanitizing, and sanitizing again changes noth
 test('a text of which nothing can be seen is blank', () => {
   expect(['', ' \n\t', '\u200B\u200F', '\u2060 '].every(isBlank)).toBe(true)
   expect(['.', ' a ', '👍', 'ا'].some(isBlank)).toBe(false)
+})
+
+test.each([
+  ['  Ada \n Lovelace\u202E ', 'Ada Lovelace'],
+  ['\u0000\u0007', undefined],
+  [' ', undefined],
+  ['x'.repeat(5000), 'x'.repeat(200)],
+])('a name is one line that cannot deceive', (name, expected) => {
+  expect(sanitizeName(name)).toBe(expected)
 })

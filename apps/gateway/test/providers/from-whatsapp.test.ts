@@ -45,10 +45,22 @@ describe('what a received message says', () => {
     expect(convert(message)).toBeUndefined()
   })
 
-  test('hostile texts fit the message model: no NUL, no half of a pair, not over the limit', () => {
-    const content = fromWhatsApp({ conversation: `\u0000\uD800${'a'.repeat(MAX_TEXT_LENGTH)}😀` })
+  test('hostile texts fit the message model: no control characters, no half of a pair, not over the limit', () => {
+    const content = fromWhatsApp({ conversation: `\u0000\u202E\uD800${'a'.repeat(MAX_TEXT_LENGTH)}😀` })
     expect(messageContent.parse(content)).toEqual(content)
-    expect(content?.kind === 'text' && content.text).toMatch(/^\uFFFD\uFFFDa+$/)
+    expect(content?.kind === 'text' && content.text).toMatch(/^\uFFFDa+$/)
+  })
+
+  test.each([
+    ['of which nothing can be seen', text('\u202E\u0000'), 'conversation'],
+    ['that is empty', {}, 'unknown'],
+    ['of nothing but wrappers', { ephemeralMessage: { message: {} } }, 'unknown'],
+  ])('a message %s is kept, and shows that there is nothing to show', (_what, message, whatsappType) => {
+    expect(convert(message)).toEqual({ kind: 'unsupported', whatsappType })
+  })
+
+  test('a text of the longest length is whole', () => {
+    expect(convert(text('x'.repeat(MAX_TEXT_LENGTH)))).toEqual({ kind: 'text', text: 'x'.repeat(MAX_TEXT_LENGTH) })
   })
 
   test('a converter that fails does not fail the message', () => {

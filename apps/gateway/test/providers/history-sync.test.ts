@@ -1,4 +1,6 @@
 import { createCipheriv, createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type LookupFunction } from 'node:net'
 import { deflateSync } from 'node:zlib'
 import { getMediaKeys, proto } from 'baileys'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -42,6 +44,7 @@ describe('the history of a number that is linked', () => {
     await emulator.sendText({ from: CUSTOMER, to: COMPANY, text: 'I will be there.' })
     const live = await until(() => store.messages[2])
     expect(isAnswerable(live, Date.now())).toBe(true)
+    await until(async () => (await emulator.pending()) === 0)
     await connection.close()
   })
 
@@ -116,8 +119,9 @@ describe('a history that has to be downloaded', () => {
       .subarray(0, 10)
     return new Response(Buffer.concat([bytes, mac]))
   }
-  const open = () =>
+  const open = (proxy?: string, proxyLookup?: LookupFunction) =>
     new HistorySync({
+      ...{ proxy, proxyLookup },
       ...{ store, ratchets },
       messageOf: async ({ key }) => ({
         ...{ id: key.id ?? '', contactId: 'c', direction: 'inbound', origin: 'customer', whatsappId: key.id ?? '' },
@@ -144,6 +148,37 @@ describe('a history that has to be downloaded', () => {
     })
     expect(failures).toEqual([])
   })
+
+  test.each(['http', 'socks5', 'socks5h'])(
+    "is asked for through the session's %s proxy, and only if that may be reached",
+    async (kind) => {
+      const reached: string[] = []
+      const server = createServer((socket) => {
+        socket.once('data', (data) => {
+          reached.push(data.toString('latin1'))
+          socket.destroy()
+        })
+        // The other side gives up, too.
+        socket.on('error', () => undefined)
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const proxy = `${kind}://proxy.example:${(server.address() as AddressInfo).port}`
+      const refused = open(proxy, (_host, _options, callback) => callback(new Error('not allowed'), ''))
+      announce(refused)
+      await until(() => vi.getTimerCount() > 0)
+      refused.close()
+      expect(reached).toEqual([])
+      const allowed = open(proxy, (_host, { all }, callback) =>
+        all ? callback(null, [{ address: '127.0.0.1', family: 4 }]) : callback(null, '127.0.0.1', 4),
+      )
+      await allowed.resume()
+      await until(() => reached.length > 0)
+      allowed.close()
+      server.close()
+      if (kind === 'http') expect(reached[0]).toContain('CONNECT mmg.whatsapp.net:443')
+    },
+  )
 
   test('is tried again while the server is away, by this connection and by later ones', async () => {
     serve(async () => new Response('', { status: 503 }))

@@ -51,6 +51,42 @@ describe('one session and one contact, both writing at once', () => {
   })
 })
 
+describe('a session and new contacts, both writing for the first time in the same moment', () => {
+  test.each(['pn', 'lid'] as const)('by %s: each reads what the other writes then and later', async (addressing) => {
+    const company = addressing === 'pn' ? '491700000011' : '491700000012'
+    const store = new MemorySessionStore()
+    const open = await new TestSession({ provider, store }).link(emulator, company)
+    const before = await emulator.counters()
+    const displayed = async () =>
+      (await emulator.chats(CUSTOMER)).find((chat) => chat.with === company)?.messages.filter(({ fromMe }) => !fromMe)
+    const write = (text: string) => emulator.sendText({ from: CUSTOMER, to: company, text, addressing })
+    const received = () => store.messages.filter(({ origin }) => origin === 'customer').length
+
+    // Each opens a ratchet before it knows of the other's: what the session writes is held until its commit.
+    const bundlesAsked = async () => (await emulator.counters()).iqs['encrypt/get/key'] ?? 0
+    const asked = await bundlesAsked()
+    store.commitDelayMs = 500
+    const sending = sendText(open, { phone: CUSTOMER }, 'out 0')
+    await until(async () => (await bundlesAsked()) > asked)
+    await delay(150)
+    await write('in 0')
+    await sending
+    await until(() => received() === 1)
+    store.commitDelayMs = 0
+    for (let count = 2; count <= 5; count++) {
+      await write(`in ${count}`)
+      await until(() => received() === count)
+      await sendText(open, { phone: CUSTOMER }, `out ${count}`)
+      await until(async () => (await displayed())?.length === count)
+    }
+    await open.connection.close()
+
+    const after = await emulator.counters()
+    expect(after.decryptFailures).toBe(before.decryptFailures)
+    expect(after.retryReceipts).toBe(before.retryReceipts)
+  })
+})
+
 describe('two companies and one contact', () => {
   test("one company's slow store does not delay the contact's message to the other", async () => {
     const [slowPhone, quickPhone] = ['491700000002', '491700000003']

@@ -21,7 +21,7 @@ describe('a message stanza', () => {
     ['by LID, with the number', { from: '5@lid', sender_pn: '49171@s.whatsapp.net' }, { phone: '49171', lid: '5' }],
     ['from a second device', { from: '49171:4@s.whatsapp.net' }, { phone: '49171' }],
   ])('of a customer, %s', (_what, attrs, partner) => {
-    const stanza = readMessageStanza(message({ ...attrs, notify: ' Ada ' }), ME)
+    const stanza = readMessageStanza(message({ ...attrs, notify: 'Ada' }), ME)
     expect(stanza).toMatchObject({ isOwn: false, chat: { whatsappId: 'A', partner, partnerName: 'Ada' } })
     expect(stanza.sentAt).toEqual(new Date(1_000_000))
   })

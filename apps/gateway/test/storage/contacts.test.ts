@@ -75,10 +75,10 @@ describe('a contact', () => {
     expect(await read(id)).toMatchObject({ name: 'Ana Maria' })
   })
 
-  test('may give a name that no database stores', async () => {
-    const id = await book.contactOf({ phone }, `A\0\ud800${'x'.repeat(500)}`)
+  test('may give a name that no database stores, and that would deceive its readers', async () => {
+    const id = await book.contactOf({ phone }, `A\0\u202e\ud800${'x'.repeat(500)}`)
     const name = (await read(id))?.name ?? ''
-    expect(name.startsWith('A\ufffd\ufffdxxx')).toBe(true)
+    expect(name.startsWith('A\ufffdxxx')).toBe(true)
     expect(name.length).toBe(200)
   })
 

@@ -5,7 +5,8 @@ import { connect, connectionConfig } from '#src/storage/connection.ts'
 import { maintain } from '#src/storage/retention.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
+const HOUR_MS = 60 * 60 * 1000
+const DAY_MS = 24 * HOUR_MS
 const now = new Date('2026-03-10T12:00:00Z')
 const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS)
 
@@ -124,6 +125,23 @@ test('ciphertexts are forgotten after two weeks, and not a message with them', a
   expect(journal).toEqual([{ ciphertext_hash: Buffer.from('new') }])
 })
 
+test('a large table is read part by part: what is old is gone a day later, whatever lies beside it', async () => {
+  const count = 20_000
+  await sql`
+    insert into journal (session_id, ciphertext_hash, plaintext, created_at)
+    select ${sessionId}, int8send(n), 'sealed', ${daysAgo(0)}::timestamptz - make_interval(days => (n % 2)::int * 20)
+    from generate_series(1, ${count}::int8) n`.execute(worker())
+  const left = () => sql<{ count: number }>`select count(*)::int as count from journal`.execute(worker())
+  const before = (await left()).rows[0]?.count ?? 0
+  const deleted: number[] = []
+  for (let hour = 0; hour < 25; hour += 1) {
+    const { journalEntriesDeleted } = await maintain(testDatabase.database, new Date(now.getTime() + hour * HOUR_MS))
+    deleted.push(journalEntriesDeleted)
+  }
+  expect(Math.max(...deleted)).toBeLessThan(count / 4)
+  expect(before - ((await left()).rows[0]?.count ?? 0)).toBe(count / 2)
+})
+
 test('keys of sessions that were logged out are kept for a week, uptime for a hundred days', async () => {
   const addKey = (id: string, at: Date) =>
     worker()
@@ -224,4 +242,16 @@ test('attempts to link are counted for an hour and kept for a day, operations on
     bulkOperationsDeleted: 1,
   })
   expect(await worker().selectFrom('bulk_operation').select('id').execute()).toHaveLength(2)
+})
+
+test('deliveries leave with the events that they were for, however many there are', async () => {
+  const addDeliveries = (count: number, createdAt: Date) =>
+    sql`insert into webhook_delivery (company_id, endpoint_id, event_id, event_transaction, event_at, event_type, lane, state, created_at)
+      select ${companyId}, ${newId()}, place, '1', ${createdAt}, 'message.received', '', 'delivered', ${createdAt}
+      from generate_series(1, ${count}::int) as place`.execute(worker())
+  await addDeliveries(6000, daysAgo(8))
+  await addDeliveries(3, daysAgo(6))
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ deliveriesDeleted: 6000 })
+  expect(await maintain(testDatabase.database, now)).toMatchObject({ deliveriesDeleted: 0 })
+  expect(await worker().selectFrom('webhook_delivery').select('id').execute()).toHaveLength(3)
 })

@@ -169,7 +169,7 @@ describe('rows that the database refuses', () => {
       )
     })
     const good = 'committed'
-    const bad = 'store_failed'
+    const bad = 'rows_refused'
     expect(await Promise.all(outcomes)).toEqual([good, good, bad, good, good, bad, good])
     for (const [index, session] of sessions.entries()) {
       const isRefused = index === 2 || index === 5
@@ -185,12 +185,12 @@ describe('rows that the database refuses', () => {
     await session.receive('good')
     const refused = session.store.publish({ messages: [session.message('bad', unknownContact)] })
     const next = session.store.publish({ messages: [session.message('next')] })
-    await expect(session.store.committed(refused)).rejects.toMatchObject({ reason: 'store_failed' })
-    await expect(session.store.committed(next)).rejects.toMatchObject({ reason: 'store_failed' })
+    await expect(session.store.committed(refused)).rejects.toMatchObject({ reason: 'rows_refused' })
+    await expect(session.store.committed(next)).rejects.toMatchObject({ reason: 'rows_refused' })
     const late = session.store.publish({ messages: [session.message('late')] })
-    await expect(session.store.committed(late)).rejects.toMatchObject({ reason: 'store_failed' })
-    await expect(session.store.readKeys('session', ['a'])).rejects.toMatchObject({ reason: 'store_failed' })
-    expect(session.store.failure).toMatchObject({ reason: 'store_failed' })
+    await expect(session.store.committed(late)).rejects.toMatchObject({ reason: 'rows_refused' })
+    await expect(session.store.readKeys('session', ['a'])).rejects.toMatchObject({ reason: 'rows_refused' })
+    expect(session.store.failure).toMatchObject({ reason: 'rows_refused' })
     expect(session.store.isCommitted(1)).toBe(true)
     expect(session.store.isCommitted(late)).toBe(false)
     expect(await session.storedTexts()).toEqual(['good'])
@@ -208,7 +208,7 @@ describe('rows that the database refuses', () => {
     }
     const broken = session.store.committed(session.store.publish({ keys: [{ kind: 'session', id: 'a', encode }] }))
     const fine = other.receive('fine')
-    await expect(broken).rejects.toMatchObject({ reason: 'store_failed' })
+    await expect(broken).rejects.toMatchObject({ reason: 'rows_refused' })
     await fine
     expect(await other.storedTexts()).toEqual(['fine'])
   })

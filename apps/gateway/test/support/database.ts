@@ -34,11 +34,10 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 }
 
 /** The same for a migrated database that a test has started by itself. Disposing of it closes it only. */
-export async function openTestDatabase(url: string): Promise<TestDatabase> {
+export async function openTestDatabase(url: string, masterKey: Uint8Array = randomBytes(32)): Promise<TestDatabase> {
   await using resources = new AsyncDisposableStack()
   const pooler = inject('connection') === 'pooled' ? resources.use(await startPgBouncer(url)) : undefined
   const database = resources.use(await openDatabase(pooler?.url ?? url))
-  const masterKey = randomBytes(32)
   const keyRing = await openKeyRing(database, masterKey, 'emulator')
   const opened = resources.move()
   return {

@@ -1,5 +1,5 @@
 import type { CompanySettings, Conversation, List, MessageResource, TurnDetails } from '@frontdesk/api-contract'
-import { type ChatRequest, type ModelEmulator, startModelEmulator } from 'model-emulator'
+import { type ChatRequest, type ModelEmulator, startModelEmulator, textOf } from 'model-emulator'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { json, silence, startCompanySystem } from '../services/responders/company-system.ts'
 import { until } from '../support/until.ts'
@@ -61,6 +61,7 @@ function turnOf(customer: string, text: string, isSo: (turn: TurnDetails) => boo
   )
 }
 
+const isOpen = ({ state }: TurnDetails): boolean => state === 'open'
 const isOver = ({ closedAt }: TurnDetails): boolean => closedAt !== null
 
 async function conversationOf(customer: string): Promise<Conversation> {
@@ -80,7 +81,13 @@ const displayed = (customer: string, texts: readonly string[]): Promise<unknown>
 function askedOf({ messages }: ChatRequest): { question: string; results: string[] } {
   const place = messages.findLastIndex(({ role }) => role === 'user')
   const results = messages.slice(place + 1).filter(({ role }) => role === 'tool')
-  return { question: String(messages[place]?.content), results: results.map(({ content }) => String(content)) }
+  return {
+    question: messages
+      .slice(place, place + 1)
+      .map(textOf)
+      .join(),
+    results: results.map(textOf),
+  }
 }
 
 test('three messages at once get one answer, for which two tools are called', async () => {
@@ -222,8 +229,6 @@ test('kill -9 while the model is asked, while a tool is called, and when an answ
   for (const customer of [thinking, calling, sending]) expect(await desk.displayed(customer)).toHaveLength(1)
   expect(await desk.emulator.counters()).toMatchObject({ decryptFailures: 0 })
 }, 180_000)
-
-const isOpen = ({ state }: TurnDetails): boolean => state === 'open'
 
 test('what is written in quiet hours is held, through kill -9, and answered when they are over', async () => {
   const customer = '491719990107'

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { CompanySettings, Session } from '@frontdesk/api-contract'
 import { expect, test } from 'vitest'
 import { until } from '../support/until.ts'
+import { postmasterPid } from './support/database-server.ts'
 import { FrontDesk, SALON_PHONE } from './support/front-desk.ts'
 
 const CUSTOMER = '491720000001'
@@ -38,14 +37,3 @@ test('kill -9 of the database under two session hosts in a burst: nothing is los
   await until(async () => (await desk.displayed(CUSTOMER)).includes('We are back.'), { timeoutMs: 30_000 })
   expect(await emulator.counters()).toMatchObject({ decryptFailures: 0, framesAfterReplacement: 0 })
 }, 180_000)
-
-async function postmasterPid(directory: string): Promise<number> {
-  try {
-    const [first] = (await readFile(join(directory, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')
-    return Number(first)
-  } catch (error) {
-    // Between the end of the one and the start of the next there is none.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0
-    throw error
-  }
-}

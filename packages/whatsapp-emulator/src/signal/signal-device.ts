@@ -14,7 +14,11 @@ export interface Ciphertext {
   body: Buffer
 }
 
-type StoredSession = ReturnType<SessionRecord['serialize']>
+/** What libsignal makes of a record, whatever its types say: the ratchets with one device, by their base keys. */
+interface StoredSession {
+  _sessions: Record<string, { indexInfo: { used: number } }>
+  version: string
+}
 
 /** One-time pre-keys that were handed out and not used yet; the oldest is forgotten first. */
 const MAX_OUTSTANDING_PRE_KEYS = 5_000
@@ -51,7 +55,7 @@ export class SignalDevice {
 
   hasSession(user: string, device: number): boolean {
     const stored = this.#sessions?.get(addressOf(user, device).toString())
-    return stored !== undefined && SessionRecord.deserialize(stored).haveOpenSession()
+    return stored !== undefined && recordOf(stored).haveOpenSession()
   }
 
   /** Opens a session where there is none. Two callers at once share one session. */
@@ -91,8 +95,20 @@ export class SignalDevice {
 
   /** Rejects when the message belongs to no session of this device, or was already decrypted. */
   async decrypt(user: string, device: number, { type, body }: Ciphertext): Promise<Buffer> {
-    const cipher = new SessionCipher(this.#storage(), addressOf(user, device))
-    return type === 'pkmsg' ? cipher.decryptPreKeyWhisperMessage(body) : cipher.decryptWhisperMessage(body)
+    const address = addressOf(user, device)
+    if (type === 'pkmsg') return new SessionCipher(this.#storage(), address).decryptPreKeyWhisperMessage(body)
+    // Two sides that write to each other for the first time open two sessions. libsignal would try them in turn and store
+    // what a message has made of one that it does not belong to, which is of no use from then on.
+    const sessions = Object.entries(this.#sessions?.get(address.toString())?._sessions ?? {})
+    let failure: unknown = new Error('There is no session with this device')
+    for (const [baseKey] of sessions.toSorted(([, a], [, b]) => b.indexInfo.used - a.indexInfo.used)) {
+      try {
+        return await new SessionCipher(this.#storage(baseKey), address).decryptWhisperMessage(body)
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
   }
 
   /** Forgets every session and one-time pre-key, as a phone does that was set up anew. */
@@ -115,17 +131,21 @@ export class SignalDevice {
     return keyPairFrom(createHmac('sha256', this.#preKeySeed).update(String(id)).digest())
   }
 
-  /** Made for each use, so that a phone at rest holds its keys and nothing else. */
-  #storage(): SignalStorage {
+  /** Made for each use, so that a phone at rest holds its keys and nothing else. `baseKey`: as if only this session were there. */
+  #storage(baseKey?: string): SignalStorage {
     return {
       // A copy each time: a message that cannot be decrypted must leave the stored session as it was.
       loadSession: async (id) => {
         const stored = this.#sessions?.get(id)
-        return stored === undefined ? undefined : SessionRecord.deserialize(stored)
+        if (stored === undefined || baseKey === undefined) return stored && recordOf(stored)
+        const only = stored._sessions[baseKey]
+        return recordOf({ ...stored, _sessions: only ? { [baseKey]: only } : {} })
       },
       storeSession: async (id, session) => {
         this.#sessions ??= new Map()
-        this.#sessions.set(id, session.serialize())
+        const stored = serialized(session)
+        const others = baseKey === undefined ? {} : this.#sessions.get(id)?._sessions
+        this.#sessions.set(id, { ...stored, _sessions: { ...others, ...stored._sessions } })
       },
       isTrustedIdentity: () => true,
       loadPreKey: async (id) => {
@@ -140,6 +160,14 @@ export class SignalDevice {
       getOurIdentity: () => toLibsignal(this.identity),
     }
   }
+}
+
+function recordOf(stored: StoredSession): SessionRecord {
+  return SessionRecord.deserialize(stored as unknown as Uint8Array)
+}
+
+function serialized(record: SessionRecord): StoredSession {
+  return record.serialize() as unknown as StoredSession
 }
 
 function addressOf(user: string, device: number): ProtocolAddress {

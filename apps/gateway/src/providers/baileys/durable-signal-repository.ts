@@ -13,6 +13,7 @@ import { LidMapping, phoneOfLid } from './lid-mapping.ts'
 import type { KeyId } from './ratchet-operation.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 import { hashOf, type ReceivedMessages, withPadding } from './received-messages.ts'
+import { joined, type SessionRecord, tryEachRatchet } from './session-record.ts'
 
 type MakeSignalRepository = NonNullable<UserFacingSocketConfig['makeSignalRepository']>
 type BaileysLidMapping = SignalRepositoryWithLIDStore['lidMapping']
@@ -25,6 +26,8 @@ export interface DurableRepositoryOptions {
   /** Called before Baileys learns of it, which then asks the sender again. */
   onUndecryptable: (ciphertext: Uint8Array) => Promise<void>
   onDecrypted: (ciphertext: Uint8Array) => void
+  /** Called whatever became of it. */
+  onHandled: (ciphertext: Uint8Array) => void
 }
 
 /**
@@ -35,6 +38,7 @@ export interface DurableRepositoryOptions {
 export function durableSignalRepository(options: DurableRepositoryOptions): MakeSignalRepository {
   const { ratchets } = options
   return (auth, logger, askServer) => {
+    const { operationKeys } = ratchets
     const inner = innerRepository(auth, ratchets, logger)
     const mapping = new LidMapping(ratchets, askServer)
     // Baileys declares a class with private fields; it uses the public ones.
@@ -54,15 +58,41 @@ export function durableSignalRepository(options: DurableRepositoryOptions): Make
      * that uses it. However the LID became known, the conversation goes on with the same ratchet.
      */
     const ownSession = async (jid: string): Promise<void> => {
-      const { user, device } = jidDecode(jid) ?? {}
       const address = inner.jidToSignalProtocolAddress(jid)
-      const { operationKeys } = ratchets
-      if (!isLidUser(jid) || !user || (await operationKeys.get('session', [address]))[address]) return
-      const phone = await phoneOfLid(operationKeys, user)
-      if (phone === undefined) return
-      const former = inner.jidToSignalProtocolAddress(jidEncode(phone, 's.whatsapp.net', device))
-      const { [former]: session } = await operationKeys.get('session', [former])
-      if (session) await operationKeys.set({ session: { [address]: session, [former]: null } })
+      if (!isLidUser(jid) || (await operationKeys.get('session', [address]))[address]) return
+      const former = await sessionByNumber(jid)
+      if (former) await operationKeys.set({ session: { [address]: former.session, [former.address]: null } })
+    }
+    /** The same where there is a session under the LID as well: both sides have written first, in the same moment. */
+    const joinSessions = async (jid: string): Promise<boolean> => {
+      const address = inner.jidToSignalProtocolAddress(jid)
+      const former = isLidUser(jid) && (await sessionByNumber(jid))
+      const { [address]: own } = await operationKeys.get('session', [address])
+      if (!former || !own) return false
+      const both = joined(own as SessionRecord, former.session as SessionRecord) as Uint8Array
+      await operationKeys.set({ session: { [address]: both, [former.address]: null } })
+      return true
+    }
+    const sessionByNumber = async (lid: string): Promise<{ address: string; session: Uint8Array } | undefined> => {
+      const { user, device } = jidDecode(lid) ?? {}
+      const phone = user && (await phoneOfLid(operationKeys, user))
+      if (!phone) return undefined
+      const address = inner.jidToSignalProtocolAddress(jidEncode(phone, 's.whatsapp.net', device))
+      const { [address]: session } = await operationKeys.get('session', [address])
+      return session && { address, session }
+    }
+    const decryptMessage = async (message: Parameters<typeof inner.decryptMessage>[0]): Promise<Uint8Array> => {
+      const attempt = () => inner.decryptMessage(message)
+      await ownSession(message.jid)
+      // It says itself which session it belongs to.
+      if (message.type === 'pkmsg') return attempt()
+      const address = inner.jidToSignalProtocolAddress(message.jid)
+      try {
+        return await tryEachRatchet(operationKeys, address, attempt)
+      } catch (error) {
+        if (!(await joinSessions(message.jid))) throw error
+        return await tryEachRatchet(operationKeys, address, attempt)
+      }
     }
     const decrypt = decryption(options)
 
@@ -74,7 +104,7 @@ export function durableSignalRepository(options: DurableRepositoryOptions): Make
           // An old one could replace an identity before it fails.
           isRisky: type === 'pkmsg',
           keys: type === 'pkmsg' ? sessionKeys(stored, 'session', 'identity-key') : sessionKeys(stored, 'session'),
-          run: () => ownSession(stored).then(() => inner.decryptMessage({ jid: stored, type, ciphertext })),
+          run: () => decryptMessage({ jid: stored, type, ciphertext }),
         })
       },
       decryptGroupMessage: (message) =>
@@ -131,12 +161,13 @@ function decryption({
   onStoreFailure,
   onUndecryptable,
   onDecrypted,
+  onHandled,
 }: DurableRepositoryOptions) {
   const before = async (hash: Uint8Array): Promise<Uint8Array | undefined> => {
     const raw = await store.findPlaintext(hash).catch(failing(onStoreFailure))
     return raw && withPadding(raw)
   }
-  return async ({ ciphertext, isRisky, keys, run }: Decryption): Promise<Uint8Array> => {
+  const decrypt = async ({ ciphertext, isRisky, keys, run }: Decryption): Promise<Uint8Array> => {
     const hash = hashOf(ciphertext)
     // A live message is almost never a redelivery, and a redelivered one fails: only then is it looked up. What was
     // queued while we were away may well have been handled, up to its receipt, before we went.
@@ -161,6 +192,7 @@ function decryption({
       throw error
     }
   }
+  return (decryption: Decryption) => decrypt(decryption).finally(() => onHandled(decryption.ciphertext))
 }
 
 /** Hands a failure of the store on, before Baileys takes it for a message that cannot be read and asks for it again. */

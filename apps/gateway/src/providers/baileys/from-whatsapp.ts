@@ -1,7 +1,7 @@
 import { MAX_TEXT_LENGTH, type MessageContent } from '@frontdesk/api-contract'
 import { proto } from 'baileys'
 import { PROTOCOL_MESSAGE } from '#src/model/answerable.ts'
-import { storableText } from '#src/model/storable-text.ts'
+import { sanitizeText } from '#src/model/text.ts'
 
 /** Fields that only wrap the message proper: it may disappear, be seen once, replace an older one, be an own copy. */
 const WRAPPERS = [
@@ -57,8 +57,8 @@ export const unshown = (message: proto.IMessage): MessageContent => ({
 
 function contentOf(message: proto.IMessage): MessageContent | undefined {
   if (message.protocolMessage) return undefined
-  const text = message.conversation || message.extendedTextMessage?.text
-  if (text) return { kind: 'text', text: shown(text) }
+  const text = shown(message.conversation || message.extendedTextMessage?.text || '')
+  if (text) return { kind: 'text', text }
   const fields = Object.keys(message)
   const field = fields.find((name) => !ACCOMPANYING.has(name))
   if (field !== undefined) return { kind: 'unsupported', whatsappType: field }
@@ -67,7 +67,7 @@ function contentOf(message: proto.IMessage): MessageContent | undefined {
 }
 
 /**
- * No client of WhatsApp writes more than the limit. A text that is longer all the same is shown up to it, so that every
+ * A text without what deceives readers. No client of WhatsApp writes more than the limit. A text that is longer all the same is shown up to it, so that every
  * reader of the message model can rely on the limit, and kept whole in the raw form.
  */
-const shown = (text: string): string => storableText(text).slice(0, MAX_TEXT_LENGTH).toWellFormed()
+const shown = (text: string): string => sanitizeText(text).slice(0, MAX_TEXT_LENGTH).toWellFormed()

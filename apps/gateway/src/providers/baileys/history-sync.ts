@@ -1,12 +1,22 @@
+import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createInflate } from 'node:zlib'
-import { downloadContentFromMessage, jidNormalizedUser, processHistoryMessage, proto, type WAMessage } from 'baileys'
+import {
+  downloadContentFromMessage,
+  jidNormalizedUser,
+  type MediaDownloadOptions,
+  processHistoryMessage,
+  proto,
+  type WAMessage,
+} from 'baileys'
 import type { KeyChange, ReceivedMessage, SessionStore } from '#src/model/session-store.ts'
+import { createDownloadProxy } from './download-proxy.ts'
 import { LidMapping } from './lid-mapping.ts'
 import type { RatchetStore } from './ratchet-store.ts'
 
 type Notification = proto.Message.IHistorySyncNotification
+type DownloadOptions = NonNullable<MediaDownloadOptions['options']>
 type History = ReturnType<typeof processHistoryMessage>
 
 const KIND = 'undone-history'
@@ -26,6 +36,10 @@ export interface HistorySyncOptions {
   /** The row of a message of a history; nothing for what is no message of a chat with one person. */
   messageOf: (info: WAMessage) => Promise<ReceivedMessage | undefined>
   onStoreFailure: (error: unknown) => void
+  /** The session's proxy, if it has one. */
+  proxy: string | undefined
+  /** Finds the proxy, or refuses to. */
+  proxyLookup: LookupFunction | undefined
 }
 
 /** What is committed with the message by which the phone announces a history: that this history is still to be read. */
@@ -79,7 +93,7 @@ export class HistorySync {
       if (this.#isClosed) return
       // Waits until the announcement is committed, if it is new.
       const announced = (await store.readKeys(KIND, [id])).get(id)
-      const history = announced && (await readHistory(proto.Message.HistorySyncNotification.decode(announced)))
+      const history = announced && (await this.#read(proto.Message.HistorySyncNotification.decode(announced)))
       if (this.#isClosed) return
       if (history === 'later') this.#tryAgain(id)
       else {
@@ -91,6 +105,20 @@ export class HistorySync {
       if (!this.#isClosed) onStoreFailure(error)
     } finally {
       this.#underWay.delete(id)
+    }
+  }
+
+  /** `later`: it cannot be downloaded now. Nothing for what nobody will ever read. */
+  async #read(notification: Notification): Promise<History | 'later' | undefined> {
+    const { proxy, proxyLookup } = this.#options
+    const dispatcher = proxy === undefined ? undefined : createDownloadProxy(proxy, proxyLookup)
+    try {
+      const bytes = await inflated(await sourceOf(notification, { ...(dispatcher && { dispatcher }) }))
+      return processHistoryMessage(proto.HistorySync.decode(bytes))
+    } catch (error) {
+      return isTemporary(error) ? 'later' : undefined
+    } finally {
+      await dispatcher?.destroy()
     }
   }
 
@@ -131,21 +159,11 @@ export class HistorySync {
   }
 }
 
-/** `later`: it cannot be downloaded now. Nothing for what nobody will ever read. */
-async function readHistory(notification: Notification): Promise<History | 'later' | undefined> {
-  try {
-    const bytes = await inflated(await sourceOf(notification))
-    return processHistoryMessage(proto.HistorySync.decode(bytes))
-  } catch (error) {
-    return isTemporary(error) ? 'later' : undefined
-  }
-}
-
-async function sourceOf(notification: Notification): Promise<Readable> {
+async function sourceOf(notification: Notification, options: DownloadOptions): Promise<Readable> {
   const { initialHistBootstrapInlinePayload: inline, mediaKey, directPath } = notification
   if (inline?.length) return Readable.from([inline])
   if (!mediaKey || !directPath) throw new Error('The history is nowhere.')
-  return await downloadContentFromMessage({ mediaKey, directPath }, 'md-msg-hist')
+  return await downloadContentFromMessage({ mediaKey, directPath }, 'md-msg-hist', { options })
 }
 
 async function inflated(source: Readable): Promise<Buffer> {

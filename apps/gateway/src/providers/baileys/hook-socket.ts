@@ -2,6 +2,7 @@ import { type BinaryNode, makeWASocket, type WASocket } from 'baileys'
 import type { ContactBook } from '#src/model/contact-book.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
+import { ArrivalOrder } from './arrival-order.ts'
 import { CommitGate } from './commit-gate.ts'
 import { durableSignalRepository } from './durable-signal-repository.ts'
 import { guardListeners } from './guard-listeners.ts'
@@ -59,6 +60,8 @@ export function hookSocket(options: HookOptions): SocketHooks {
     ...{ store, ratchets },
     messageOf: (info) => received.historical(info),
     onStoreFailure: options.onStoreFailure,
+    proxy: options.settings.proxy,
+    proxyLookup: options.proxyLookup,
   })
   const retries = new RetryReceipts({
     ...{ creds, store },
@@ -74,6 +77,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
     askPhone: (key) => socket.requestPlaceholderResend(key),
     findPending: () => store.findPending(),
   })
+  const order = new ArrivalOrder()
   const withStanza = <Result>(ciphertext: Uint8Array, work: (stanza: BinaryNode) => Result): Result | undefined => {
     const stanza = received.stanzaOf(ciphertext)
     return stanza && work(stanza)
@@ -88,6 +92,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
       onStoreFailure: options.onStoreFailure,
       onUndecryptable: async (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.failed(stanza)),
       onDecrypted: (ciphertext) => withStanza(ciphertext, (stanza) => undecryptable.resolved(stanza)),
+      onHandled: (ciphertext) => withStanza(ciphertext, (stanza) => order.handled(stanza)),
     }),
   })
   const raw = rawSocketOf(socket)
@@ -99,7 +104,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   limitClosing(socket, raw)
   raw.once('open', options.onReached)
   onRefusedHandshake(socket, options.onRefused)
-  guardListeners(socket.ws, options.onUnreadable)
+  guardListeners(socket.ws, 'CB:message', options.onUnreadable)
   // Baileys makes a message of each missed call, in a promise that nobody handles. Calls come with a later version.
   socket.ev.removeAllListeners('call')
   // Baileys collects writes in transactions and commits them after it has sent what depends on them. Writing through
@@ -117,6 +122,7 @@ export function hookSocket(options: HookOptions): SocketHooks {
   listenFirst(socket, 'CB:message', (stanza) => {
     notePhone(stanza)
     received.note(stanza)
+    order.arrived(stanza)
     for (const plaintext of plaintextsOf(stanza)) {
       ratchets.publish({ journal: [{ ciphertextHash: hashOf(plaintext), plaintext }] })
     }

@@ -27,8 +27,6 @@ const ALTERNATIVES = {
 /** WhatsApp's own announcements come from this number. */
 const ANNOUNCEMENTS = '0'
 
-const MAX_NAME_LENGTH = 200
-
 /** Far above every id that a client gives. Senders choose ids freely, and the database's indexes have a limit. */
 const MAX_ID_LENGTH = 128
 
@@ -54,12 +52,7 @@ export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: st
     (!isOwn || attrs['recipient'] !== undefined) &&
     partner.phone !== ANNOUNCEMENTS
   if (!isPersonal) return { ...common, isOwn }
-  const name = isOwn
-    ? ''
-    : storableText(attrs['notify'] ?? '')
-        .trim()
-        .slice(0, MAX_NAME_LENGTH)
-        .toWellFormed()
+  const name = isOwn ? undefined : attrs['notify']
   const whatsappId = storableId(key.id)
   return { ...common, isOwn, chat: { whatsappId, partner, ...(name && { partnerName: name }) } }
 }

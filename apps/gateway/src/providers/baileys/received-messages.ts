@@ -4,7 +4,6 @@ import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16, typ
 import type { ContactBook } from '#src/model/contact-book.ts'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage, SessionChange } from '#src/model/session-store.ts'
-import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
 import { credsChange } from './credentials.ts'
@@ -143,12 +142,12 @@ export class ReceivedMessages {
     const resent = resentMessages(message)
     if (resent.length === 0) return change
     // It was asked for, so there is a pending row.
-    const rows = resent.map(
-      (info) => info.message && this.#fromPhone(info, fromWhatsApp(info.message) ?? unshown(info.message), stanza),
+    const rows = resent.flatMap((info) =>
+      info.message ? [this.#fromPhone(info, fromWhatsApp(info.message) ?? unshown(info.message), stanza)] : [],
     )
     return Promise.all(rows).then((messages) => ({
       ...change,
-      messages: messages.filter((row) => row !== undefined && row !== null),
+      messages: messages.filter((row) => row !== undefined),
     }))
   }
 
@@ -164,7 +163,7 @@ export class ReceivedMessages {
     const isOwn = key.fromMe === true
     return {
       id: newId(),
-      contactId: await this.#contactOf(partner, (!isOwn && storableText(pushName ?? '')) || undefined),
+      contactId: await this.#contactOf(partner, (!isOwn && pushName) || undefined),
       ...writtenBy(isOwn),
       whatsappId: storableId(key.id),
       // Not the hash of any ciphertext: the journal entry answers a redelivery.

@@ -9,6 +9,7 @@ import {
   type WABrowserDescription,
   type WAVersion,
 } from 'baileys'
+import { MAX_TIMER_MS } from '#src/model/steady-now.ts'
 import type { LinkingMethod, ProviderSettings } from '#src/providers/provider.ts'
 import { ownQrTimeoutMs } from './linking.ts'
 import { createProxyAgent } from './proxy-agent.ts'
@@ -17,9 +18,6 @@ import type { SessionCaches } from './shared-caches.ts'
 
 /** How long the server may take to answer a query, milliseconds. */
 const QUERY_TIMEOUT_MS = 30_000
-
-/** The longest time that a timer takes, milliseconds. */
-const NEVER_MS = 2 ** 31 - 1
 
 /** One TLS context for all sessions: 18 KB less for each. */
 let shared: { secureContext: SecureContext; agent: Agent } | undefined
@@ -59,7 +57,7 @@ export function socketConfig(options: SocketConfigOptions): UserFacingSocketConf
     // Baileys pings by a fixed interval, notices silence at the second or third of them, which is over a minute at the
     // usual 30 s, and captures stack traces each time. Linked sessions are probed by the health monitor instead, which
     // tells within 45 s. A session that is being linked is not monitored, and lasts minutes: there Baileys does it.
-    keepAliveIntervalMs: creds.me === undefined ? settings.keepAliveIntervalMs : NEVER_MS,
+    keepAliveIntervalMs: creds.me === undefined ? settings.keepAliveIntervalMs : MAX_TIMER_MS,
     ...(qrTimeout !== undefined && { qrTimeout }),
     defaultQueryTimeoutMs: QUERY_TIMEOUT_MS,
     // Baileys arms a timer and captures two stack traces for every frame that it sends under this limit. The gate

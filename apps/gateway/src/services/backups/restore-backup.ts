@@ -7,7 +7,12 @@ import type { ReadBackupRecord, SessionRecord } from '#src/storage/backup-record
 import type { BackupStore } from '#src/storage/backups/backup-store.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
-import { putRestoredCompany, putRestoredContact, putRestoredSecret } from '#src/storage/restored-companies.ts'
+import {
+  putRestoredCompany,
+  putRestoredContact,
+  putRestoredEndpoint,
+  putRestoredSecret,
+} from '#src/storage/restored-companies.ts'
 import { putRestoredKeys, putRestoredSession, type RestoredKey, startRestored } from '#src/storage/restored-sessions.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
 import { kindName } from '#src/storage/sealed-columns.ts'
@@ -63,7 +68,7 @@ export async function verifyBackup(
 
 /**
  * Puts back what a backup holds, as a whole or not at all: the company, if it is not there or no session is named, and
- * its sessions, which stay paused unless they are to start.
+ * its webhook endpoints and its sessions; these stay paused unless they are to start.
  * @throws FrontdeskError as `verifyBackup`, `session_running`, `session_name_taken`, `session_number_taken`, `not_found`
  */
 export async function restoreBackup(
@@ -88,7 +93,7 @@ export async function restoreBackup(
             withSettings,
           })
           restoring.begin(keyRing.sealerFrom(companyId, dataKey), isNew)
-        } else if (sessionId === undefined || !isOfAnother(record, sessionId)) await restoring.put(record)
+        } else if (sessionId === undefined || isOf(record, sessionId)) await restoring.put(record)
       }
       await restoring.flush()
       if (sessionId !== undefined && summary.sessionIds.length === 0)
@@ -105,8 +110,12 @@ export async function newestBackups(store: BackupStore): Promise<string[]> {
   return [...newest.values()]
 }
 
-const isOfAnother = (record: ReadBackupRecord, sessionId: string): boolean =>
-  (record.type === 'session' && record.id !== sessionId) || (record.type === 'key' && record.sessionId !== sessionId)
+/** What a single session needs: itself, and in an empty place those it has talked to. */
+const isOf = (record: ReadBackupRecord, sessionId: string): boolean => {
+  if (record.type === 'session') return record.id === sessionId
+  if (record.type === 'key') return record.sessionId === sessionId
+  return record.type !== 'webhookEndpoint'
+}
 
 /** One backup on its way into the database. */
 class Restoring {
@@ -145,6 +154,9 @@ class Restoring {
       case 'secret':
         if (this.#isNewCompany || this.#options.withSettings)
           await putRestoredSecret(this.#companyId, this.#db, record, this.#sealerOfCompany())
+        break
+      case 'webhookEndpoint':
+        await putRestoredEndpoint(this.#companyId, this.#db, record, this.#sealerOfCompany())
         break
       case 'session':
         await this.#putSession(record)

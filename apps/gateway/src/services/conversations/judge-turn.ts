@@ -44,8 +44,8 @@ export async function judgeTurn(
   if (isTooLate(turn, at)) return leave('answer_too_late')
   if (state === 'waiting' || state === 'human') return leave('conversation_with_person')
   if (isIgnored(turn, settings)) return leave('contact_ignored')
+  if (turn.messages.every(isReaction)) return leave('nothing_to_answer')
   const texts = textsOf(turn)
-  if (texts.length === 0) return leave('nothing_to_answer')
   if (asksForPerson(texts, settings)) {
     const handoff: Handoff = { reason: 'customer_asked' }
     return { ...leave('conversation_with_person', settings.handoff.text), handoff }
@@ -76,7 +76,10 @@ const isTooLate = ({ messages, heldUntil }: Turn, at: Date): boolean =>
 const isIgnored = ({ addresses }: Turn, { ignore }: EffectiveSettings): boolean =>
   addresses.some((address) => ignore.has(address))
 
-/** Reactions, pictures and the like have none: nobody waits for an answer to them alone. */
+/** Nobody waits for an answer to it. A picture is another thing: the company's own system may know what to say. */
+const isReaction = ({ content }: Turn['messages'][number]): boolean =>
+  content.kind === 'unsupported' && content.whatsappType === 'reactionMessage'
+
 const textsOf = ({ messages }: Turn): string[] =>
   messages.flatMap(({ content }) => (content.kind === 'text' ? [content.text.slice(0, READ_LENGTH)] : []))
 

@@ -1,6 +1,7 @@
 import { isAnswerable } from '#src/model/answerable.ts'
 import { newId } from '#src/model/ids.ts'
 import type { ReceivedMessage } from '#src/model/session-store.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
 import type { Database } from '#src/storage/database.ts'
@@ -74,7 +75,7 @@ export class SessionInbox {
   }
 
   receive(messages: readonly ReceivedMessage[]): void {
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     for (const message of messages) {
       if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], batchOfOne(nowMs))
       else if (message.origin === 'phone' && message.isHistory !== true) this.takenOver(message.contactId)
@@ -84,14 +85,14 @@ export class SessionInbox {
   /** A person may have begun to answer in the chat: who is being asked is called off, and what waits to be sent looked up. */
   takenOver(contactId: string): void {
     for (const job of this.#chats.get(contactId)?.turns ?? []) job.lookAgain()
-    this.#tools.outbox.forget(this.#lease.sessionId, contactId)
+    this.#tools.outbox.forget(contactId)
   }
 
   /** The customer is writing, or has stopped: a burst that waits for more goes on waiting, up to its cap. */
   typing(contactId: string, isTyping: boolean): void {
     const chat = this.#chats.get(contactId)
     if (chat?.batch === undefined || chat.state !== 'timing') return
-    chat.batch = noteTyping(chat.batch, isTyping, Date.now())
+    chat.batch = noteTyping(chat.batch, isTyping, steadyNow())
     this.#timeAnew(chat)
   }
 
@@ -111,7 +112,7 @@ export class SessionInbox {
     for (const each of contactIds) chat.contactIds.add(each)
     const wasTyping = chat.batch?.typingUntilMs !== undefined
     // A database whose clock is ahead must not keep a customer waiting.
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     const firstAtMs = Math.min(waiting.firstAtMs, nowMs)
     chat.batch = joinBatch(chat.batch, { ...waiting, firstAtMs, lastAtMs: Math.min(waiting.lastAtMs, nowMs) })
     if (chat.state === 'idle') {
@@ -223,7 +224,7 @@ export class SessionInbox {
       // The turn itself will try the database again, and say so if it fails.
       .catch(() => this.#settings.lastKnown(this.#lease.companyId))
     if (this.signal.aborted || chat.batch === undefined) return
-    const waitMs = batchClosesAtMs(chat.batch, batching) - Date.now()
+    const waitMs = batchClosesAtMs(chat.batch, batching) - steadyNow()
     if (waitMs <= 0) {
       chat.state = 'due'
       this.#take(chat, { id: newId(), isOpen: false })
@@ -254,7 +255,7 @@ export class SessionInbox {
 
   /** What comes from now on is the next burst, unless the turn finds it stored already. */
   #begin(chat: Chat): { contactIds: string[]; firstAtMs: number; maxMessages: number } {
-    const firstAtMs = chat.batch?.firstAtMs ?? Date.now()
+    const firstAtMs = chat.batch?.firstAtMs ?? steadyNow()
     if (chat.state === 'due') {
       chat.state = 'idle'
       chat.batch = undefined

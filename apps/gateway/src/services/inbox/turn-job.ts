@@ -24,7 +24,7 @@ export interface TurnTools {
     /** Something may have been committed that it was not told of. */
     refresh(sessionId: string): void
     /** Messages to the contact have been taken back. */
-    forget(sessionId: string, contactId: string): void
+    forget(contactId: string): void
   }
   log: Logger
 }
@@ -148,10 +148,10 @@ export class TurnJob {
     const { answerer, database, outbox } = this.#tools
     const isOptedOut = await answerer.optOutWish(turn)
     if (isOptedOut === undefined || isOptedOut === turn.isOptedOut) return turn.isOptedOut
-    const { companyId, sessionId } = this.#chat.lease
+    const { lease } = this.#chat
     const contactId = turn.contact.id
-    await fenced(database, this.#chat.lease, (db) => setOptOut(companyId, db, { contactId, isOptedOut }))
-    if (isOptedOut) outbox.forget(sessionId, contactId)
+    await fenced(database, lease, (db) => setOptOut(lease.companyId, db, { contactId, isOptedOut }))
+    if (isOptedOut) outbox.forget(contactId)
     return isOptedOut
   }
 

@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from '#src/model/steady-now.ts'
+
 /** What becomes of an item after one try: it is done, or the whole lane waits and then tries it again. */
 export type LaneOutcome = 'done' | { againInMs: number }
 
@@ -179,11 +181,14 @@ export class Lanes<Item> {
     if (outcome === 'done') {
       lane.items.shift()
     } else {
-      lane.timer = setTimeout(() => {
-        lane.timer = undefined
-        this.#offer(lane)
-        this.#startReady()
-      }, outcome.againInMs)
+      lane.timer = setTimeout(
+        () => {
+          lane.timer = undefined
+          this.#offer(lane)
+          this.#startReady()
+        },
+        Math.min(outcome.againInMs, MAX_TIMER_MS),
+      )
     }
     if (lane.items.length === 0) this.#remove(lane)
     else this.#offer(lane)

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDiskFull } from '#src/model/disk-full.ts'
 import { FrontdeskError } from '#src/model/errors.ts'
 import type { Acceptance, MessageAcceptor, NewMessage } from '#src/storage/message-acceptor.ts'
 import { isDataError } from '#src/storage/writer/is-data-error.ts'
@@ -9,6 +10,8 @@ export interface AcceptBatcherOptions {
   onQueued: (message: NewMessage, acceptance: Acceptance & { kind: 'queued' }) => void
   /** Told of messages of which it is not known whether they are stored. */
   onUnknown: (messages: readonly NewMessage[]) => void
+  /** The database has no room for what was to be stored. */
+  onDiskFull?: (() => void) | undefined
 }
 
 interface Pending {
@@ -40,7 +43,7 @@ export class AcceptBatcher {
     this.#options = options
   }
 
-  /** @throws FrontdeskError `unavailable` when the database cannot be asked, or too much waits for it. */
+  /** @throws FrontdeskError `unavailable` when the database cannot be asked, or too much waits for it; `database_full` */
   accept(message: NewMessage): Promise<Acceptance> {
     if (this.#pending.length >= MAX_PENDING) return Promise.reject(new FrontdeskError('unavailable'))
     const { promise, resolve, reject } = Promise.withResolvers<Acceptance>()
@@ -78,7 +81,9 @@ export class AcceptBatcher {
         return
       }
       this.#options.onUnknown(messages)
-      const reason = isDataError(error) ? error : new FrontdeskError('unavailable', undefined, { cause: error })
+      if (isDiskFull(error)) this.#options.onDiskFull?.()
+      const code = isDiskFull(error) ? 'database_full' : 'unavailable'
+      const reason = isDataError(error) ? error : new FrontdeskError(code, undefined, { cause: error })
       for (const pending of batch) pending.reject(reason)
     }
   }

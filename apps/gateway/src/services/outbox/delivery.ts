@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { ErrorCode } from '#src/model/errors.ts'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import { type ProviderConnection, SendError } from '#src/providers/provider.ts'
 import { backoffMs } from '#src/services/lanes/backoff.ts'
 import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
@@ -100,9 +101,9 @@ export class Delivery {
     if (this.#tools.signal.aborted) return 'done'
     if (this.#setback !== undefined) return this.#record(this.#setback)
     const { expiresAt, to } = this.message
-    const nowMs = Date.now()
-    if (expiresAt !== null && nowMs >= expiresAt.getTime()) return this.#record(failed('expired'))
+    if (expiresAt !== null && Date.now() >= expiresAt.getTime()) return this.#record(failed('expired'))
     if (to.phone === undefined && to.lid === undefined) return this.#record(failed('recipient_unreachable'))
+    const nowMs = steadyNow()
     const waitMs = this.#nextAttemptAtMs - nowMs
     if (waitMs > 0) return { againInMs: waitMs }
     const pause = await this.#tools.pacing.admit(this.message)
@@ -178,7 +179,7 @@ export class Delivery {
     this.#isWaitingInRow = true
     this.#setback = undefined
     this.#hasSlowedDown = false
-    return { againInMs: Math.max(1, this.#nextAttemptAtMs - Date.now()) }
+    return { againInMs: Math.max(1, this.#nextAttemptAtMs - steadyNow()) }
   }
 
   #waitAfter(setback: Exclude<Setback, { kind: 'failed' }>, attempts: number): Pause {
@@ -186,9 +187,9 @@ export class Delivery {
       case 'paced':
         return setback
       case 'throttled':
-        return { untilMs: Date.now() + backoffMs(this.#throttlings + 1, SLOWER), reason: 'throttled' }
+        return { untilMs: steadyNow() + backoffMs(this.#throttlings + 1, SLOWER), reason: 'throttled' }
       case 'unacknowledged':
-        return { untilMs: Date.now() + backoffMs(attempts, RESEND), reason: 'retry' }
+        return { untilMs: steadyNow() + backoffMs(attempts, RESEND), reason: 'retry' }
     }
   }
 }

@@ -35,6 +35,8 @@ export interface MessageIntakeOptions {
   onUnknown: (sessionId: string) => void
   /** Told, after the commit, that a person writes in the chat now. */
   onTakenOver: (sessionId: string, contactId: string) => void
+  /** Told each time that the database has no room for a message. */
+  onDiskFull?: () => void
   /** Stores accepted messages; one over a connection to the database unless given. */
   acceptor?: Pick<MessageAcceptor, 'accept' | typeof Symbol.asyncDispose>
 }
@@ -48,11 +50,12 @@ export class MessageIntake implements AsyncDisposable {
   readonly #acceptor: NonNullable<MessageIntakeOptions['acceptor']>
   readonly #batcher: AcceptBatcher
 
-  constructor({ database, onQueued, onUnknown, onTakenOver, acceptor }: MessageIntakeOptions) {
+  constructor({ database, onQueued, onUnknown, onTakenOver, onDiskFull, acceptor }: MessageIntakeOptions) {
     this.#database = database
     this.#acceptor = acceptor ?? new MessageAcceptor(database)
     this.#batcher = new AcceptBatcher({
       acceptor: this.#acceptor,
+      onDiskFull,
       onQueued(message, acceptance) {
         if (message.agent !== undefined) onTakenOver(message.sessionId, acceptance.contactId)
         onQueued(message.sessionId, [queuedMessage(message, acceptance)])
@@ -66,7 +69,7 @@ export class MessageIntake implements AsyncDisposable {
   /**
    * Resolves when the message is stored; it will be sent, or fail with an event.
    * @throws FrontdeskError `invalid_request`, `not_found`, `session_not_linked`, `session_logged_out`,
-   * `idempotency_key_reused`, `unavailable`
+   * `idempotency_key_reused`, `unavailable`, `database_full`
    */
   async accept(companyId: string, request: AcceptMessage): Promise<AcceptedMessage> {
     const { sessionId, to, agent, idempotencyKey, requestHash } = request
@@ -87,8 +90,8 @@ export class MessageIntake implements AsyncDisposable {
   }
 
   /**
-   * Cancels a message that waits: it fails with the code `cancelled`. One that leaves for a session that comes online in
-   * this very moment shows as sent after all.
+   * Cancels a message that waits: it fails with the code `cancelled`. One that had left before its session went offline
+   * shows as sent after all if it has arrived.
    * @throws FrontdeskError `not_found`, `message_not_cancellable`
    */
   async cancel(companyId: string, messageId: string): Promise<void> {

@@ -42,20 +42,24 @@ export class Outbox implements AsyncDisposable {
       process: (delivery) => delivery.run(),
       onError: (err) => log.error({ err }, 'A lane of the outbox failed.'),
     })
-    this.#sweep = new OutboxSweep(options, (sessionId, messageId) => {
-      const session = this.#sessions.get(sessionId)
-      if (session?.isKnown(messageId) === false) session.refresh()
+    this.#sweep = new OutboxSweep(options, {
+      found: (sessionId, messageId) => {
+        const session = this.#sessions.get(sessionId)
+        if (session?.isKnown(messageId) === false) session.refresh()
+      },
+      contactIds: () => new Set([...this.#sessions.values()].flatMap((session) => session.contactIds())),
+      forget: (contactId) => this.forget(contactId),
     })
   }
 
-  /** The session can send from now on: what waits is sent. */
-  online(session: OutboxSession, connection: SendingConnection): void {
+  /** The session can send: what waits is sent once `recorded`, that is, when it is stored that the session is online. */
+  online(session: OutboxSession, connection: SendingConnection, recorded: Promise<void>): void {
     const { database, log, pacing: defaults } = this.#options
     const { lease } = session
     const { sessionId } = lease
     const pacing = this.#pacings.get(sessionId) ?? new Pacing({ lease, database, defaults })
     this.#pacings.set(sessionId, pacing)
-    const before = this.#sessions.get(sessionId)?.end()
+    const before = Promise.all([this.#sessions.get(sessionId)?.end(), recorded])
     this.#sessions.set(
       sessionId,
       new SessionOutbox(session, connection, { database, log, lanes: this.#lanes, pacing, before }),
@@ -90,8 +94,8 @@ export class Outbox implements AsyncDisposable {
   }
 
   /** Messages to the contact may have been taken back: what of them is not on its way is looked up again. */
-  forget(sessionId: string, contactId: string): void {
-    this.#sessions.get(sessionId)?.forget(contactId)
+  forget(contactId: string): void {
+    for (const session of this.#sessions.values()) session.forget(contactId)
   }
 
   /** Sessions with a message that has been on its way for longer than so many milliseconds. */

@@ -1,6 +1,7 @@
 import type { WaitReason } from '@frontdesk/api-contract'
-import { LRUCache } from 'lru-cache'
+import { BoundedCache } from '#src/model/bounded-cache.ts'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import type { Database } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { countNewContact, readAcquaintance, readPace, type StoredPace, storeThrottling } from '#src/storage/pacing.ts'
@@ -20,6 +21,10 @@ const RECOVERY_MS = 10 * 60_000
 const UNLIMITED_WHEN_THROTTLED = 60
 const MAX_CONTACTS = 5000
 const MAX_TURNS = 10_000
+/** Turns are given out for so long ahead, and fewer than can be remembered: one that is forgotten is nobody's. */
+const MAX_AHEAD_MS = 60 * 60_000
+/** A turn is over then. Many pass while a session is away, and must not all be used when it is back. */
+const TURN_LASTS_MS = 60_000
 
 /** A message has to wait. */
 export interface Pause {
@@ -46,13 +51,13 @@ export class Pacing {
   readonly #options: PacingOptions
   readonly #session = new TokenBucket({ perMinute: Number.POSITIVE_INFINITY })
   /** A chat that is at rest for so long is full again. */
-  readonly #chats = new LRUCache<string, TokenBucket>({ max: MAX_CONTACTS, ttl: 60_000 })
+  readonly #chats = new BoundedCache<TokenBucket>({ maxEntries: MAX_CONTACTS, ttlMs: 60_000 })
   /** Messages that were given their turn of the session, with its moment: they do not queue up again. */
-  readonly #turns = new LRUCache<string, number>({ max: MAX_TURNS })
+  readonly #turns = new BoundedCache<number>({ maxEntries: MAX_TURNS, ttlMs: DAY_MS })
   /** Contacts that were talked to. */
-  readonly #known = new LRUCache<string, true>({ max: MAX_CONTACTS })
+  readonly #known = new BoundedCache<true>({ maxEntries: MAX_CONTACTS, ttlMs: DAY_MS })
   /** Until when what is sent to a contact is a reply. */
-  readonly #repliesUntilMs = new LRUCache<string, number>({ max: MAX_CONTACTS })
+  readonly #repliesUntilMs = new BoundedCache<number>({ maxEntries: MAX_CONTACTS, ttlMs: REPLY_MS })
   #pace: { readAtMs: number; day: string; stored: StoredPace; settings: EffectivePacing } | undefined
 
   constructor(options: PacingOptions) {
@@ -61,7 +66,7 @@ export class Pacing {
 
   /** The settings as they stand. Rejects when the database does. */
   async settings(): Promise<EffectivePacing> {
-    return (await this.#read(Date.now())).settings
+    return (await this.#read(steadyNow())).settings
   }
 
   /** Undefined: it may be sent now. Rejects when the database does; asking again is safe. */
@@ -70,27 +75,26 @@ export class Pacing {
     contactId,
     isAnswer,
   }: Pick<QueuedMessage, 'id' | 'contactId' | 'isAnswer'>): Promise<Pause | undefined> {
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     const { settings } = await this.#read(nowMs)
     const limits = this.#limits(nowMs)
     const chat = this.#chatBucket(contactId, settings)
     const turnMs = this.#turns.get(id)
-    if (turnMs !== undefined) return this.#awaitTurn(id, turnMs, nowMs, chat, limits.reason)
+    if (turnMs !== undefined && turnMs + TURN_LASTS_MS > nowMs)
+      return this.#awaitTurn(id, turnMs, nowMs, chat, limits.reason)
     // It comes first in its chat, so that nobody takes the chat's token before it has its turn of the session.
     const chatMs = chat.nextTurn(nowMs)
     if (chatMs > nowMs) return { untilMs: chatMs, reason: 'pace' }
     const isReply = isAnswer || (hasLimits(limits) && (await this.#isReply(contactId, nowMs)))
-    if (!isReply) {
-      const pause = await this.#admitContact(contactId, nowMs, limits)
-      if (pause !== undefined) return pause
-    }
-    const atMs = isReply ? nowMs : this.#sessionTurn(nowMs, limits)
-    return this.#awaitTurn(id, atMs, nowMs, chat, limits.reason)
+    if (isReply) return this.#awaitTurn(id, nowMs, nowMs, chat, limits.reason)
+    this.#session.rate = { perMinute: limits.perMinute }
+    const pause = (await this.#admitContact(contactId, nowMs, limits)) ?? this.#awaitEndOfLine(nowMs, limits.reason)
+    return pause ?? this.#awaitTurn(id, this.#sessionTurn(nowMs), nowMs, chat, limits.reason)
   }
 
   /** WhatsApp has refused a message because of the pace. Rejects when the database does. */
   async throttled(): Promise<void> {
-    const nowMs = Date.now()
+    const nowMs = steadyNow()
     const { stored } = await this.#read(nowMs)
     const { companyId, sessionId } = this.#options.lease
     stored.halvings = Math.min(MAX_HALVINGS, halvingsLeft(stored, nowMs) + 1)
@@ -158,11 +162,11 @@ export class Pacing {
 
   /** Counts a contact that is written to for the first time. */
   async #admitContact(contactId: string, nowMs: number, limits: Limits): Promise<Pause | undefined> {
-    if (!Number.isFinite(limits.newContactsPerDay) || this.#known.has(contactId)) return undefined
+    if (!Number.isFinite(limits.newContactsPerDay) || this.#known.get(contactId)) return undefined
     const { lease, database } = this.#options
     const { stored, day } = await this.#read(nowMs)
     // Another message may have made it known in the meantime.
-    if (this.#known.has(contactId)) return undefined
+    if (this.#known.get(contactId)) return undefined
     if (stored.newContacts >= limits.newContactsPerDay) {
       const midnightMs = Date.parse(day) + DAY_MS
       // Not all in the same second.
@@ -175,20 +179,23 @@ export class Pacing {
     return undefined
   }
 
+  /** So many wait for their turns that no more are given out now: whoever comes asks again when these have gone. */
+  #awaitEndOfLine(nowMs: number, reason: WaitReason): Pause | undefined {
+    const untilMs = this.#session.nextTurn(nowMs)
+    const maxAheadMs = Math.min(MAX_AHEAD_MS, MAX_TURNS * this.#session.intervalMs)
+    return untilMs > nowMs + maxAheadMs ? { untilMs, reason } : undefined
+  }
+
   /** With a jitter of up to half an interval: machines are regular, people are not. */
-  #sessionTurn(nowMs: number, { perMinute }: Limits): number {
-    this.#session.rate = { perMinute }
+  #sessionTurn(nowMs: number): number {
     const atMs = this.#session.take(nowMs)
     return atMs > nowMs ? atMs + Math.random() * (this.#session.intervalMs / 2) : atMs
   }
 
   #chatBucket(contactId: string, { chatMessagesPerMinute }: EffectivePacing): TokenBucket {
     const rate = { perMinute: chatMessagesPerMinute || Number.POSITIVE_INFINITY }
-    let bucket = this.#chats.get(contactId, { updateAgeOnGet: true })
-    if (bucket === undefined) {
-      bucket = new TokenBucket(rate)
-      this.#chats.set(contactId, bucket)
-    }
+    const bucket = this.#chats.get(contactId) ?? new TokenBucket(rate)
+    this.#chats.set(contactId, bucket)
     bucket.rate = rate
     return bucket
   }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { QueuedMessage } from '#src/model/queued-message.ts'
 import type { SessionStore } from '#src/model/session-store.ts'
+import { steadyNow } from '#src/model/steady-now.ts'
 import { StoreError } from '#src/model/store-error.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
@@ -31,8 +32,11 @@ export interface SessionOutboxOptions {
   log: Logger
   lanes: Lanes<Delivery>
   pacing: Pacing
-  /** Resolves when nothing of the session's former connection is on its way any more. */
-  before: Promise<void> | undefined
+  /**
+   * Resolves when nothing of the session's former connection is on its way any more, and when it is stored that the
+   * session is online: from then on nothing that it may send can be cancelled.
+   */
+  before: Promise<unknown>
 }
 
 /**
@@ -136,8 +140,14 @@ export class SessionOutbox {
     this.#resolveIfEnded()
   }
 
+  /** Whose messages are in memory, with repetitions. */
+  contactIds(): string[] {
+    return Array.from(this.#held.values(), ({ message }) => message.contactId)
+  }
+
   /** Forgets what of the contact is not on its way: what still waits then is read again. */
   forget(contactId: string): void {
+    if (!this.#isLoading && !this.contactIds().includes(contactId)) return
     this.#drop((message) => message.contactId === contactId)
     this.#deferredMeanwhile.add(contactId)
     this.refresh()
@@ -214,8 +224,7 @@ export class SessionOutbox {
     this.#deferredMeanwhile.clear()
     // What was acknowledged before this point must show in what is read.
     await store.committed(store.published)
-    const nowMs = Date.now()
-    const due = { now: new Date(nowMs), soon: new Date(nowMs + MAX_HELD_WAIT_MS) }
+    const due = { now: new Date(), soon: new Date(steadyNow() + MAX_HELD_WAIT_MS) }
     const except = [...this.#held.keys()]
     const page = await readQueuedMessages(companyId, worker, { sessionId, except, limit: PAGE, due })
     const { dueAt, holdsChats } = await readHeldBack(worker, { sessionId, due })

@@ -1,5 +1,6 @@
 import type { DisconnectReason } from '#src/model/disconnect-reason.ts'
 import type { FinalState } from '#src/model/session-state.ts'
+import { MAX_TIMER_MS } from '#src/model/steady-now.ts'
 import { RECONNECT_POLICY } from './reconnect-policy.ts'
 
 /** The least that is doubled, milliseconds: doubling nothing would make no delay of it, however often it fails. */
@@ -13,8 +14,6 @@ const LONG_DELAY_MS = 20 * 60_000
 const BAN_JITTER_MS = 60_000
 /** WhatsApp, asked too often to link, without saying when one may again. */
 const LINKING_PAUSE_MS = 60 * 60_000
-/** The longest time that a timer takes. One that is to wait longer fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 /** What may happen once, may happen once in so long. */
 const IMMEDIATE_EVERY_MS = 60_000
 const TRY_ONCE_EVERY_MS = 10 * 60_000

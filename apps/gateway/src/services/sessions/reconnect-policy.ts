@@ -37,4 +37,8 @@ export const RECONNECT_POLICY: Readonly<Record<DisconnectReason, Policy>> = {
   credentials_unreadable: { kind: 'stop', state: 'failed' },
   multi_device_mismatch: { kind: 'stop', state: 'failed' },
   lease_lost: { kind: 'leave' },
+  // It can have been a race with what was being deleted.
+  rows_refused: { kind: 'try_once', state: 'failed' },
+  crashed: { kind: 'reconnect', delay: 'none' },
+  crashed_often: { kind: 'stop', state: 'failed' },
 }

@@ -13,6 +13,7 @@ import { readSession } from '#src/storage/sessions.ts'
 import type { Writer } from '#src/storage/writer/writer.ts'
 import { ConnectSlots } from './connect-slots.ts'
 import { OutdatedVersions } from './outdated-versions.ts'
+import { Quarantine } from './quarantine.ts'
 import { SessionClaimer } from './session-claimer.ts'
 import type { SessionListener } from './session-listener.ts'
 import { type RunnerEnd, type RunnerTools, SessionRunner } from './session-runner.ts'
@@ -72,6 +73,7 @@ export class SessionHost implements AsyncDisposable {
       slots: new ConnectSlots(CONNECT_LIMITS),
       transitions: new TransitionBatcher(database),
       versions: new OutdatedVersions(),
+      quarantine: new Quarantine({ database, alerts }),
       contactsOf: (companyId) => contacts.memo(companyId),
       givingUp: this.#givingUp.signal,
     }
@@ -144,6 +146,11 @@ export class SessionHost implements AsyncDisposable {
     )
   }
 
+  /** An error of the session's that nobody has caught ends the process. */
+  blame(sessionId: string): void {
+    this.#runners.get(sessionId)?.blame()
+  }
+
   /** Closes all connections; the sessions are taken up again by other processes, or by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
@@ -188,7 +195,7 @@ export class SessionHost implements AsyncDisposable {
     // After a lost lease the session may have come back to this process already.
     if (this.#runners.get(lease.sessionId) === runner) this.#runners.delete(lease.sessionId)
     if (end === 'lease_lost') return
-    const afterMs = end === 'store_failed' ? STORE_FAILED_PAUSE_MS : 0
+    const afterMs = end === 'over' ? 0 : STORE_FAILED_PAUSE_MS
     void pause(afterMs, this.#ending.signal).then(() => this.#claimer.release(lease))
   }
 

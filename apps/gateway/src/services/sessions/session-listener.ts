@@ -12,7 +12,8 @@ export interface RunningSession {
 export interface SessionListener {
   /** This process owns the session now, and has not connected it yet: what an earlier owner left is taken up. */
   owned(session: RunningSession): Promise<void>
-  online(session: RunningSession, connection: ProviderConnection): void
+  /** `recorded` resolves when that is stored, or never will be. */
+  online(session: RunningSession, connection: ProviderConnection, recorded: Promise<void>): void
   offline(sessionId: string): void
   typing(sessionId: string, contactId: string, isTyping: boolean): void
   /** The linked phone itself has given a sign of life. */

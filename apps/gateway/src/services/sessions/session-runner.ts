@@ -17,9 +17,11 @@ import type { ConnectSlots } from './connect-slots.ts'
 import { sealLinkingCode } from './linking-code.ts'
 import { LinkingPlan } from './linking-plan.ts'
 import type { OutdatedVersions } from './outdated-versions.ts'
+import type { Quarantine } from './quarantine.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 import { SessionCommands } from './session-commands.ts'
 import { type ConnectionEnd, type ConnectionTools, openConnection } from './session-connection.ts'
+import { sessionContext } from './session-context.ts'
 import { SessionGoal } from './session-goal.ts'
 import { type Opening, readOpening, takesAnotherWay, UnreadableProxyError } from './session-opening.ts'
 import type { EffectiveSessionSettings } from './session-settings.ts'
@@ -39,6 +41,7 @@ export interface RunnerTools extends ConnectionTools {
   log: Logger
   /** Aborted when the database is not to be waited for any longer. */
   givingUp: AbortSignal
+  quarantine: Quarantine
 }
 
 /** A connection that stayed up for so long was a good one: the next trouble starts with a short delay again. */
@@ -70,7 +73,10 @@ export class SessionRunner {
   readonly #linking = new LinkingPlan()
   /** Until the first state is recorded here, which ends the former owner's. */
   #ownerSeenAt: Date | undefined
-  #isStopping = false
+  /** As what it is over here when the process ends; undefined while that is not so. */
+  #stopping: SessionIncident | undefined
+  /** What another owner, or a person, had to do with it before. */
+  readonly #formerReason: string | null
   #hasLostLease = false
   /** One connection and the wait after it; aborted when something else is wanted. */
   #turn = new AbortController()
@@ -87,6 +93,7 @@ export class SessionRunner {
     this.#tools = tools
     this.#lease = lease
     this.#ownerSeenAt = ownerSeenAt ?? undefined
+    this.#formerReason = session.reason
     this.#goal = new SessionGoal(session.desired, session.linked_at !== null)
     // Of a session that was under way, a new owner goes on counting; whoever starts one begins anew.
     const isUnderWay = session.state === 'reconnecting' || session.state === 'connecting'
@@ -100,7 +107,7 @@ export class SessionRunner {
       onRefused: (reason) => this.#refused(reason),
     })
     this.#commands = new SessionCommands({ database, log, lease, execute: (kind) => this.#execute(kind) })
-    this.ended = this.#run()
+    this.ended = sessionContext.run(session.id, () => this.#run())
   }
 
   /** What the company wants of the session now. */
@@ -119,9 +126,15 @@ export class SessionRunner {
 
   /** The process ends. Resolves when the connection is closed and the session's last state is stored. */
   async stop(): Promise<void> {
-    this.#isStopping = true
+    this.#stopping ??= { kind: 'gateway_stopped' }
     this.#turn.abort()
     await this.ended
+  }
+
+  /** The process ends because of this session. */
+  blame(): void {
+    this.#stopping = { kind: 'disconnected', reason: 'crashed', nextAttemptAt: new Date() }
+    this.#turn.abort()
   }
 
   /** One lease of the session, from its claim to its end. */
@@ -134,6 +147,10 @@ export class SessionRunner {
       this.#sealer = sealer
       const store = writer.openSession({ ...lease, sealer, onFailed: () => this.#turn.abort() })
       try {
+        if (this.#formerReason === 'crashed' && (await this.#tools.quarantine.crashesOften(lease))) {
+          this.#recordLast({ kind: 'ended', reason: 'crashed_often', state: 'failed' })
+          return 'over'
+        }
         await listener.owned({ lease, store })
         if (this.#goal.desired !== 'stopped') this.#record({ kind: 'taken_up' })
         this.#commands.look()
@@ -141,7 +158,7 @@ export class SessionRunner {
         // Nothing of the session may be written behind its last state, which can be that it has no keys any more.
         await store.close()
         if (last === 'lease_lost') this.#states.lose()
-        if (last === 'lease_lost' || last === 'store_failed') return last
+        if (typeof last === 'string') return last
         this.#recordLast(last)
         return 'over'
       } finally {
@@ -163,13 +180,15 @@ export class SessionRunner {
     for (;;) {
       this.#turn = new AbortController()
       const { signal } = this.#turn
-      const rest = this.#isStopping ? ({ kind: 'gateway_stopped' } as const) : this.#goal.rest()
+      const rest = this.#stopping ?? this.#goal.rest()
       if (rest !== undefined) return rest
       const end = await this.#connect(owned, signal)
       // What the recorder finds out about the lease and the number decides what comes next.
       if (end?.reason === 'replaced' || end?.reason === 'restart_required') await this.#states.stored()
       const failure = this.#hasLostLease ? 'lease_lost' : owned.store.failure?.reason
-      if (failure === 'store_failed') this.#disconnected(failure, STORE_FAILED_PAUSE_MS)
+      if (failure === 'rows_refused' && this.#tools.quarantine.refusesAgain(this.#lease))
+        return { kind: 'ended', reason: failure, state: 'failed' }
+      if (failure !== undefined && failure !== 'lease_lost') this.#disconnected('store_failed', STORE_FAILED_PAUSE_MS)
       if (failure !== undefined) return failure
       if (end === undefined || signal.aborted) continue
       const last = await this.#follow(end, signal)
@@ -221,13 +240,14 @@ export class SessionRunner {
         connected()
         this.#online = connection
         if (versions.accepted(settings.waVersion)) alerts.clear({ kind: 'client_outdated' })
+        this.#tools.quarantine.left(this.#lease, this.#formerReason)
         if (this.#goal.mustUnlink) {
           void this.#unlink(connection)
           return
         }
         if (this.#plan.attempts > 0) stable = setTimeout(() => this.#settle(), STABLE_MS).unref()
         this.#record({ kind: 'online' }, { account: stored(account) })
-        listener.online(owned, connection)
+        listener.online(owned, connection, this.#states.stored())
       },
     })
     const close = () => void connection.close()
@@ -274,7 +294,7 @@ export class SessionRunner {
   }
 
   #execute(kind: SessionCommandKind): ErrorCode | null {
-    if (this.#isStopping || this.#goal.desired !== 'running' || this.#goal.mustUnlink) return 'unavailable'
+    if (this.#stopping !== undefined || this.#goal.desired !== 'running' || this.#goal.mustUnlink) return 'unavailable'
     if (kind === 'new_code' && this.#goal.isLinked) return 'session_not_linking'
     this.#restart()
     return null

@@ -62,6 +62,7 @@ function actionOf({ state, reason, desired, linked_at }: NextOf): NextAction {
     case 'logged_out':
       return desired === 'running' ? 'connect' : 'link'
     case 'failed':
+      if (reason === 'rows_refused' || reason === 'crashed_often') return 'start'
       return linked_at === null ? 'link' : 'relink'
     case 'banned':
       return 'ask_whatsapp'

@@ -2,6 +2,6 @@
 export function readRetryAfter(header: string | string[] | undefined): number | undefined {
   const [value] = [header ?? []].flat()
   if (value === undefined) return undefined
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

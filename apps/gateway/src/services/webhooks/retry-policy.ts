@@ -18,6 +18,8 @@ export interface NextStep {
   isGone: boolean
   /** Undefined when it is over, one way or the other. */
   nextAttemptAt: Date | undefined
+  /** Until then the endpoint wants no attempt, also if it works again earlier; undefined if it has asked for nothing. */
+  notBefore: Date | undefined
 }
 
 /**
@@ -31,7 +33,13 @@ export function retryPolicy(
 ): NextStep {
   const isDelivered = status !== null && status >= 200 && status <= 299
   const isGone = status === GONE
-  if (isDelivered || isGone || now >= giveUpAt) return { isDelivered, isGone, nextAttemptAt: undefined }
-  const delayMs = Math.max(backoffMs(attempts + 1, RETRY), retryAfterMs ?? 0)
-  return { isDelivered, isGone, nextAttemptAt: new Date(Math.min(now.getTime() + delayMs, giveUpAt.getTime())) }
+  if (isDelivered || isGone || now >= giveUpAt)
+    return { isDelivered, isGone, nextAttemptAt: undefined, notBefore: undefined }
+  const after = (delayMs: number) => new Date(Math.min(now.getTime() + delayMs, giveUpAt.getTime()))
+  return {
+    isDelivered,
+    isGone,
+    nextAttemptAt: after(Math.max(backoffMs(attempts + 1, RETRY), retryAfterMs ?? 0)),
+    notBefore: retryAfterMs === undefined ? undefined : after(retryAfterMs),
+  }
 }

@@ -5,7 +5,7 @@ import { pause } from '#src/services/lanes/backoff.ts'
 import { toMessage } from '#src/services/messages/message-reader.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
 import type { Database } from '#src/storage/database.ts'
-import { type ClaimedDelivery, claimDeliveries, listDueEndpoints } from '#src/storage/delivery-claims.ts'
+import { type ClaimedDelivery, claimDeliveries, keepClaims, listDueEndpoints } from '#src/storage/delivery-claims.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
 import { readMessages } from '#src/storage/message-list.ts'
 import { OutcomeRecorder } from './outcome-recorder.ts'
@@ -23,6 +23,8 @@ const ENDPOINTS_AT_ONCE = 200
 const MOST_WANTED = 10_000
 /** Retries that are due, and wake-ups that were lost, are found so late. */
 const LOOK_EVERY_MS = 1_000
+/** A claim that is older is kept anew. */
+const KEEP_AFTER_MS = 1_500
 /** How long attempts under way may go on when the process ends. */
 const GRACE_MS = 2_000
 
@@ -37,8 +39,8 @@ export interface WebhookDispatcherOptions {
 }
 
 /**
- * Delivers what is due, of all companies. Several processes share the work: a delivery is claimed for as long as an attempt
- * can take. What is in memory only says where to look; the rows are the truth.
+ * Delivers what is due, of all companies. Several processes share the work: a delivery is claimed for a few seconds, and
+ * for longer while its attempt goes on. What is in memory only says where to look; the rows are the truth.
  */
 export class WebhookDispatcher implements AsyncDisposable {
   readonly #options: WebhookDispatcherOptions
@@ -53,6 +55,9 @@ export class WebhookDispatcher implements AsyncDisposable {
   /** Endpoints with attempts under way: how many, and whether there may be more to do than there was room for. */
   readonly #busy = new Map<string, { attempts: number; hasMore: boolean }>()
   readonly #attempts = new Set<Promise<void>>()
+  /** Deliveries with an attempt under way, by id. */
+  readonly #underWay = new Map<string, { delivery: ClaimedDelivery; keptAtMs: number }>()
+  #keeping: Promise<void> | undefined
   #claiming: Promise<void> | undefined
   #looking: Promise<void> | undefined
 
@@ -60,7 +65,10 @@ export class WebhookDispatcher implements AsyncDisposable {
     this.#options = options
     const { database, alerts, log } = options
     this.#recorder = new OutcomeRecorder({ database, alerts, log, signal: this.#ended.signal })
-    this.#timer = setInterval(() => this.lookAtAll(), LOOK_EVERY_MS)
+    this.#timer = setInterval(() => {
+      this.#keepClaims()
+      this.lookAtAll()
+    }, LOOK_EVERY_MS)
     this.#timer.unref()
   }
 
@@ -82,7 +90,7 @@ export class WebhookDispatcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort()
     clearInterval(this.#timer)
-    await Promise.all([this.#looking, this.#claiming])
+    await Promise.all([this.#looking, this.#claiming, this.#keeping])
     const grace = new AbortController()
     await Promise.race([Promise.all(this.#attempts), pause(GRACE_MS, grace.signal)])
     grace.abort()
@@ -96,6 +104,26 @@ export class WebhookDispatcher implements AsyncDisposable {
     } catch (err) {
       this.#options.log.debug({ err }, 'It could not be seen which webhook deliveries are due; looking again.')
     }
+  }
+
+  /** Most attempts are over long before that. */
+  #keepClaims(): void {
+    const nowMs = performance.now()
+    const older = [...this.#underWay.values()].filter(({ keptAtMs }) => nowMs - keptAtMs > KEEP_AFTER_MS)
+    if (older.length === 0) return
+    const { database, log } = this.#options
+    const deliveries = older.map(({ delivery }) => delivery)
+    this.#keeping ??= keepClaims(database.worker, deliveries)
+      .then(
+        () => {
+          for (const each of older) each.keptAtMs = nowMs
+        },
+        // Then others may make the same attempts.
+        (err: unknown) => log.debug({ err }, 'Claims of webhook deliveries could not be kept; trying again.'),
+      )
+      .finally(() => {
+        this.#keeping = undefined
+      })
   }
 
   #claimSoon(): void {
@@ -161,12 +189,21 @@ export class WebhookDispatcher implements AsyncDisposable {
   }
 
   #begin(delivery: ClaimedDelivery, message: MessageResource | undefined): void {
+    const own = this.#underWay.get(delivery.id)
+    if (own !== undefined) {
+      // The claim was not kept in time, and nobody else has taken it.
+      Object.assign(own, { delivery, keptAtMs: performance.now() })
+      return
+    }
+    const underWay = { delivery, keptAtMs: performance.now() }
+    this.#underWay.set(delivery.id, underWay)
     const endpointId = delivery.endpoint.id
     const busy = this.#busy.get(endpointId) ?? { attempts: 0, hasMore: false }
     this.#busy.set(endpointId, busy)
     busy.attempts += 1
-    const attempt = this.#attempt(delivery, message).finally(() => {
+    const attempt = this.#attempt(underWay, message).finally(() => {
       this.#attempts.delete(attempt)
+      this.#underWay.delete(delivery.id)
       busy.attempts -= 1
       if (busy.attempts === 0) this.#busy.delete(endpointId)
       // In a chat the next one was waiting for this one.
@@ -179,11 +216,12 @@ export class WebhookDispatcher implements AsyncDisposable {
   }
 
   /** Never rejects. */
-  async #attempt(delivery: ClaimedDelivery, message: MessageResource | undefined): Promise<void> {
+  async #attempt(underWay: { delivery: ClaimedDelivery }, message: MessageResource | undefined): Promise<void> {
     const at = new Date()
     const begunMs = performance.now()
-    const result = await this.#post(delivery, message, at)
+    const result = await this.#post(underWay.delivery, message, at)
     if (result === undefined) return
+    const { delivery } = underWay
     const { status, code, answer } = result
     const next = retryPolicy(delivery, result, new Date())
     const { id, companyId } = delivery.endpoint

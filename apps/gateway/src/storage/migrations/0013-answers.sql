@@ -56,7 +56,7 @@ create table turn_trace (
 create index turn_trace_age on turn_trace using brin (created_at);
 create index turn_trace_company on turn_trace (company_id);
 
--- What the answers of a day (of UTC) have cost.
+-- What the answers of language models have cost on a day (of UTC).
 create table answer_usage (
   company_id uuid not null references company on delete cascade,
   day date not null,

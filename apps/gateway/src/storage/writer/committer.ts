@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { isDiskFull } from '#src/model/disk-full.ts'
 import type { ReceiptUpdate } from '#src/model/session-store.ts'
 import type { FlushConnection } from './flush-connection.ts'
 import { type FlushResult, flushStatement } from './flush-statement.ts'
@@ -34,6 +35,14 @@ export interface CommitterState {
   failures: number
 }
 
+interface CommitterOptions<Session extends Owner> {
+  connection: FlushConnection
+  log: Logger
+  /** Told each time that the database has no room for the changes. */
+  onDiskFull: (() => void) | undefined
+  onSettled: (settled: readonly Settled<Session>[]) => void
+}
+
 /**
  * Gets changes committed: tries the same ones for as long as the database is away, and takes them apart when it refuses
  * them, until the one session whose rows are refused stands alone.
@@ -41,12 +50,14 @@ export interface CommitterState {
 export class Committer<Session extends Owner> {
   readonly #connection: FlushConnection
   readonly #log: Logger
+  readonly #onDiskFull: (() => void) | undefined
   readonly #onSettled: (settled: readonly Settled<Session>[]) => void
   #state: CommitterState = { state: 'ready', since: new Date(), failures: 0 }
 
-  constructor(connection: FlushConnection, log: Logger, onSettled: (settled: readonly Settled<Session>[]) => void) {
+  constructor({ connection, log, onDiskFull, onSettled }: CommitterOptions<Session>) {
     this.#connection = connection
     this.#log = log
+    this.#onDiskFull = onDiskFull
     this.#onSettled = onSettled
   }
 
@@ -131,6 +142,7 @@ export class Committer<Session extends Owner> {
   }
 
   async #waitAfter(error: unknown, signal: AbortSignal): Promise<void> {
+    if (isDiskFull(error)) this.#onDiskFull?.()
     const { failures } = this.#state
     if (failures === 0) this.#state = { state: 'retrying', since: new Date(), failures: 1 }
     else this.#state = { ...this.#state, failures: failures + 1 }

@@ -1,4 +1,5 @@
 import { DatabaseError } from 'pg'
+import { isDiskFull } from '#src/model/disk-full.ts'
 
 /**
  * Classes of SQLSTATE that speak of the server, the connection or the schema, not of the data: connection, transaction
@@ -15,5 +16,6 @@ export const isDataError = (error: unknown): boolean =>
   error instanceof DatabaseError &&
   // A fatal one ends the connection, whatever its code: poolers speak so.
   error.severity === 'ERROR' &&
+  !isDiskFull(error) &&
   error.code !== undefined &&
   !TRANSIENT_CLASSES.has(error.code.slice(0, 2))

@@ -52,6 +52,8 @@ export interface WriterOptions {
   log: Logger
   /** False when others may own what this process has claimed. Asked before each frame: nothing leaves from then on. */
   isMember?: () => boolean
+  /** Told each time that the database has no room for a flush, which is then tried again. */
+  onDiskFull?: () => void
   /** How long a session that is closed, and a writer that is disposed of, wait for the database to take what was published. */
   drainTimeoutMs?: number
 }
@@ -84,7 +86,7 @@ class GroupCommitWriter implements Writer {
   #lastOperations = 0
 
   constructor(
-    { database, log, isMember = () => true, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions,
+    { database, log, isMember = () => true, onDiskFull, drainTimeoutMs = DRAIN_TIMEOUT_MS }: WriterOptions,
     connection: FlushConnection,
   ) {
     this.#database = database
@@ -92,7 +94,10 @@ class GroupCommitWriter implements Writer {
     this.#connection = connection
     this.#log = log
     this.#drainTimeoutMs = drainTimeoutMs
-    this.#committer = new Committer(connection, log, (settled) => this.#settle(settled))
+    this.#committer = new Committer({
+      ...{ connection, log, onDiskFull },
+      onSettled: (settled) => this.#settle(settled),
+    })
   }
 
   openSession(options: SessionOptions): OwnedSession {
@@ -220,7 +225,7 @@ class GroupCommitWriter implements Writer {
     const { code, constraint, table } = cause instanceof DatabaseError ? cause : {}
     const err = cause instanceof DatabaseError ? undefined : cause
     this.#log.error({ sessionId, code, constraint, table, err }, 'the rows of a session are refused')
-    session.fail(new StoreError('store_failed', `the rows of session ${session.sessionId} are refused`, { cause }))
+    session.fail(new StoreError('rows_refused', `the rows of session ${session.sessionId} are refused`, { cause }))
   }
 
   #announce(news: readonly CommittedChanges[]): void {

@@ -15,6 +15,8 @@ export interface RunningGateway extends AsyncDisposable {
   readonly apiKeys: Pick<HttpServices['apiKeys'], 'create'> & { createPlatformKey(name: string): Promise<string> }
   readonly companies: Pick<CompanyRegistry, 'list' | 'create'>
   readonly sessions: Pick<SessionRegistry, 'list' | 'create' | 'start' | 'link' | 'get' | 'linkingCode'>
+  /** The process is about to end because of an error in this session: what is stored of it says so. */
+  blame(sessionId: string): void
 }
 
 /** What the command line is given by the program's entry, so that it starts nothing that a command does not need. */

@@ -3,6 +3,7 @@ import { describeSettings, type Flags, loadConfig } from '#src/config.ts'
 import { createLog, type LogFormat } from '#src/log.ts'
 import { ERRORS } from '#src/model/errors.ts'
 import { parsePhoneNumber } from '#src/model/phone-number.ts'
+import { catchStrayErrors } from '#src/services/supervisor/stray-errors.ts'
 import { linkFirstSession } from './link.ts'
 import type { Output } from './output.ts'
 import type { CliDependencies, RunningGateway } from './running-gateway.ts'
@@ -53,6 +54,7 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
       const logFormat: LogFormat = process.stderr.isTTY && !isJson ? 'text' : 'json'
       const log = createLog({ level: config.logLevel, format: logFormat })
       using shutdown = listenForShutdown()
+      using strayErrors = catchStrayErrors(log)
       {
         await using gateway = await startGateway(config, { log, logFormat })
         const platformKey =
@@ -62,7 +64,10 @@ export function startCommand({ startGateway }: CliDependencies, output: () => Ou
         sayStarted({ ...gateway, platformKey }, output(), performance.now() - startedAt, flags)
         if (options.link === true)
           await linkFirstSession(gateway, { output: output(), signal: shutdown.signal, phone: options.phone })
-        await aborted(shutdown.signal)
+        const broken = strayErrors.happened.then((sessionId) => {
+          if (sessionId !== undefined) gateway.blame(sessionId)
+        })
+        await Promise.race([aborted(shutdown.signal), broken])
         output().say('\nEnding: sessions are closed and the database is shut down. Press Ctrl-C again to force it.')
       }
       output().report({ type: 'ended' })

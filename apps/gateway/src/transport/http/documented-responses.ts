@@ -16,7 +16,7 @@ export const answer = <Schema extends z.ZodType>(description: string, schema: Sc
 /** The error responses of a route for its documentation, by status. What every route can answer is added to `codes`. */
 export function problems(...codes: ErrorCode[]): Record<number, DocumentedResponse> {
   const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of new Set<ErrorCode>([...codes, 'internal', 'unavailable'])) {
+  for (const code of new Set<ErrorCode>([...codes, 'internal', 'unavailable', 'database_full'])) {
     const { status } = ERRORS[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }

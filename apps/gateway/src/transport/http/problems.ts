@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { PROBLEM_MEDIA_TYPE, type Problem } from '@frontdesk/api-contract'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isDiskFull } from '#src/model/disk-full.ts'
 import { ERRORS, type ErrorCode, FrontdeskError } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
 import { RequestError } from './http-error.ts'
@@ -20,7 +21,7 @@ const FRAMEWORK_ERRORS: Partial<Record<string, ErrorCode>> = {
 }
 
 /**
- * The database is away, full or starting: codes of sockets and of Postgres (classes 08 and 53, 57P01 to 57P03), and the
+ * The database is away, overfull with connections or starting: codes of sockets and of Postgres (classes 08 and 53, 57P01 to 57P03), and the
  * texts of `pg`, which has no codes for the rest. The same request succeeds when it is back.
  */
 const AWAY_CODE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|08\w{3}|53\w{3}|57P0[123])$/
@@ -37,6 +38,7 @@ function toFrontdeskError(error: FastifyError): FrontdeskError {
   if (error instanceof FrontdeskError) return error
   const code = FRAMEWORK_ERRORS[error.code]
   if (code !== undefined) return new FrontdeskError(code, undefined, { cause: error })
+  if (isDiskFull(error)) return new FrontdeskError('database_full', undefined, { cause: error })
   if (AWAY_CODE.test(error.code) || AWAY_TEXT.test(error.message)) {
     return new FrontdeskError('unavailable', undefined, { cause: error })
   }

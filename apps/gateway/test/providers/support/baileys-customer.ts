@@ -2,6 +2,7 @@ import {
   type AuthenticationState,
   initAuthCreds,
   makeWASocket,
+  type proto,
   type SignalDataSet,
   type SignalDataTypeMap,
   type WASocket,
@@ -65,6 +66,11 @@ export class BaileysCustomer implements Disposable {
   /** As after an accident: everything that was agreed upon with others is gone. */
   loseSessions(): void {
     for (const key of this.#keys.keys()) if (key.startsWith('session/')) this.#keys.delete(key)
+  }
+
+  /** Sends a message of any kind. */
+  async sendAny(jid: string, message: proto.IMessage): Promise<string> {
+    return await this.#socket.relayMessage(jid, message, {})
   }
 
   has(id: string): boolean {

@@ -12,8 +12,10 @@ import { restoredKey } from '#src/providers/baileys/restored-key.ts'
 import { type BackupSource, createBackup, pruneBackups } from '#src/services/backups/create-backup.ts'
 import { restoreBackup, verifyBackup } from '#src/services/backups/restore-backup.ts'
 import { CompanySecrets } from '#src/services/security/company-secrets.ts'
+import { openSecrets, sealSecrets } from '#src/services/webhooks/webhook-secrets.ts'
 import { type BackupStore, openBackupStore } from '#src/storage/backups/backup-store.ts'
 import { openKeyRing } from '#src/storage/key-ring.ts'
+import { deleteWebhookEndpoint, insertWebhookEndpoint, updateWebhookEndpoint } from '#src/storage/webhook-endpoints.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 
 let testDatabase: TestDatabase
@@ -47,7 +49,18 @@ beforeEach(async () => {
     .execute()
   await new CompanySecrets(testDatabase).put(companyId, 'openai', { value: 'sk-first' }, { apiKeyId: null })
   await putKeys(1_200, 'first')
+  await putEndpoint('first')
 })
+
+/** Another endpoint, whose secrets say so. */
+async function putEndpoint(text: string): Promise<string> {
+  const id = newId()
+  const secrets = { signing: [{ value: text, expiresAt: null }], headers: { 'X-Salon': text } }
+  const sealed = sealSecrets(await testDatabase.keyRing.sealerOf(companyId), id, secrets)
+  const endpoint = { id, url: 'http://salon.example', eventTypes: ['message.received'], ordering: 'chat' } as const
+  await insertWebhookEndpoint(companyId, testDatabase.database.worker, { ...endpoint, secrets: sealed }, 10)
+  return id
+}
 
 async function putKeys(count: number, text: string): Promise<void> {
   const sealer = await testDatabase.keyRing.sealerOf(companyId)
@@ -84,7 +97,17 @@ async function contents({ database, keyRing }: Pick<TestDatabase, 'database' | '
     Buffer.from(await sealer.open(value, `${sessionId}/pre-key/${id}`)).toString(),
   )
   const secret = await new CompanySecrets({ database, keyRing }).read(companyId, 'openai')
-  return { rows, keys: await Promise.all(opened), secret }
+  const endpoints = await worker
+    .selectFrom('webhook_endpoint')
+    .select(['id', 'url', 'event_types', 'ordering', 'is_enabled', 'secrets', 'created_at'])
+    .where('company_id', '=', companyId)
+    .orderBy('id')
+    .execute()
+  const openedEndpoints = endpoints.map(async ({ secrets, ...endpoint }) => ({
+    ...endpoint,
+    secrets: await openSecrets(sealer, endpoint.id, secrets),
+  }))
+  return { rows, keys: await Promise.all(opened), endpoints: await Promise.all(openedEndpoints), secret }
 }
 
 describe.each(['directory', 'S3'])('backups in a %s', (kind) => {
@@ -127,6 +150,21 @@ describe.each(['directory', 'S3'])('backups in a %s', (kind) => {
     const { database } = empty
     await restoreBackup({ database, keyRing: empty.keyRing, ...restoring }, store, name, testDatabase.masterKey)
     expect(await contents({ database, keyRing: empty.keyRing })).toEqual(before)
+  })
+
+  test('bring back webhook endpoints that are gone, with the company and not with a session, and change none', async () => {
+    const gone = await putEndpoint('gone')
+    const before = await contents(testDatabase)
+    const name = await createBackup(source, store, companyId)
+    const { database, keyRing, masterKey } = testDatabase
+    await deleteWebhookEndpoint(companyId, database.worker, gone)
+    const [kept] = before.endpoints
+    await updateWebhookEndpoint(companyId, database.worker, kept?.id ?? '', { url: 'http://moved.example' })
+    const moved = { ...kept, url: 'http://moved.example' }
+    await restoreBackup({ database, keyRing, ...restoring }, store, name, masterKey, { sessionId })
+    expect((await contents(testDatabase)).endpoints).toEqual([moved])
+    await restoreBackup({ database, keyRing, ...restoring }, store, name, masterKey)
+    expect((await contents(testDatabase)).endpoints).toEqual([moved, before.endpoints[1]])
   })
 
   test('bring one session back, with what it was at that moment, and leave others alone', async () => {

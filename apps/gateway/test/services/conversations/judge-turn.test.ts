@@ -51,7 +51,6 @@ test.each([
     { messages: turnOf('hi').messages.map((each) => ({ ...each, sentAt: new Date('2026-10-31T12:00:00Z') })) },
     'answer_too_late',
   ],
-  ['a picture without a text', saying({ kind: 'unsupported', whatsappType: 'imageMessage' }), 'nothing_to_answer'],
   ['a reaction', saying({ kind: 'unsupported', whatsappType: 'reactionMessage' }), 'nothing_to_answer'],
 ])('%s: left, without a word', async (_, changes, code) => {
   expect(await judge(changes)).toEqual({ kind: 'leave', code, messages: [] })

@@ -109,3 +109,79 @@ test('writing puts the end of a batch off, never before and never past its cap; 
     }),
   )
 })
+
+type Happening =
+  | { atMs: number; what: 'message' | 'writes' | 'stops' }
+  | { atMs: number; what: 'restart'; downMs: number }
+const happenings: fc.Arbitrary<Happening[]> = fc
+  .array(
+    fc.record({
+      gapMs: fc.nat(4000),
+      what: fc.constantFrom('message', 'message', 'message', 'writes', 'stops', 'restart'),
+      downMs: fc.nat(10_000),
+    }),
+    { maxLength: 60 },
+  )
+  .map((steps) => {
+    let atMs = 0
+    return steps.map(({ gapMs, ...step }) => {
+      atMs += gapMs
+      return { ...step, atMs } as Happening
+    })
+  })
+
+/** The life of a chat with a process that dies: what is in memory is lost, and built anew from the messages that wait. */
+function lifeOf(happening: readonly Happening[], options: BatchingSettings) {
+  const batches: { messages: number[]; lastStirMs: number; closedAtMs: number; downUntilMs: number }[] = []
+  let batch: Batch | undefined
+  let messages: number[] = []
+  let lastStirMs = 0
+  let downUntilMs = Number.NEGATIVE_INFINITY
+  const closeBefore = (atMs: number) => {
+    if (batch === undefined) return
+    const closedAtMs = Math.max(batchClosesAtMs(batch, options), downUntilMs)
+    if (closedAtMs > atMs) return
+    batches.push({ messages, lastStirMs, closedAtMs, downUntilMs })
+    batch = undefined
+    messages = []
+  }
+  for (const each of happening) {
+    closeBefore(each.atMs)
+    const isDown = each.atMs < downUntilMs
+    if (each.what === 'message') {
+      messages.push(each.atMs)
+      lastStirMs = each.atMs
+      batch = joinBatch(batch, batchOfOne(each.atMs))
+    } else if (each.what === 'restart') {
+      downUntilMs = Math.max(downUntilMs, each.atMs + each.downMs)
+      const [first] = messages
+      // Nobody has seen the customer's strokes but the process that is gone.
+      lastStirMs = messages.at(-1) ?? 0
+      if (first !== undefined) batch = { count: messages.length, firstAtMs: first, lastAtMs: lastStirMs }
+    } else if (batch !== undefined && !isDown) {
+      batch = noteTyping(batch, each.what === 'writes', each.atMs)
+      lastStirMs = each.atMs
+    }
+  }
+  closeBefore(Number.POSITIVE_INFINITY)
+  return batches
+}
+
+test('whatever is written, typed and restarted: each message once and in order, none before quiet, none after the cap', () => {
+  fc.assert(
+    fc.property(happenings, settings, (happening, options) => {
+      const batches = lifeOf(happening, options)
+      const written = happening.filter(({ what }) => what === 'message').map(({ atMs }) => atMs)
+      expect(batches.flatMap(({ messages }) => messages)).toEqual(written)
+      for (const { messages, lastStirMs, closedAtMs, downUntilMs } of batches) {
+        const [first = 0] = messages
+        const capMs = first + options.maxMs
+        expect(closedAtMs).toBeLessThanOrEqual(Math.max(capMs, downUntilMs))
+        const isFull = messages.length >= options.maxMessages
+        const quietMs = lastStirMs + (isFull ? 0 : options.quietMs)
+        expect(closedAtMs).toBeGreaterThanOrEqual(Math.min(quietMs, capMs))
+      }
+    }),
+    { numRuns: 500 },
+  )
+})

@@ -155,7 +155,7 @@ test('the customer sees somebody typing before each message for as long as the c
   await using desk = openDesk(database)
   const lease = await desk.own(sessionId)
   const connection = new ScriptedConnection(database, sessionId)
-  desk.outbox.online({ lease, store: connection.store }, connection)
+  desk.outbox.online({ lease, store: connection.store }, connection, Promise.resolve())
   desk.inbox.receive(sessionId, await write('Hi!'))
   await until(() => connection.sends.length === 3)
   // Typing is off in this deployment, which the message says otherwise.

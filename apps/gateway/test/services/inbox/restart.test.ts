@@ -47,7 +47,7 @@ async function setUp() {
     const work = async () => {
       const lease = await persistently(() => desk.own(sessionId))
       const connection = new ScriptedConnection(mine, sessionId, phones)
-      desk.outbox.online({ lease, store: connection.store }, connection)
+      desk.outbox.online({ lease, store: connection.store }, connection, Promise.resolve())
       desk.inbox.receive(sessionId, received)
       const request = {
         sessionId,

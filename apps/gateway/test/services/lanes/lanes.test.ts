@@ -74,31 +74,98 @@ test('never more at once than allowed, altogether and per group; groups take tur
   expect(numbers().at(-1)).toBe(6)
 })
 
-test('order per key and the bounds hold for any mix of work', async () => {
+/** Tells of each lane that could have worked and was passed over, how often, since it could. */
+class Fairness {
+  readonly #passedOver = new Map<string, { group: string; key: string; by: string[] }>()
+
+  /** Lanes with an item, of which none is in work or waits for its next try. */
+  ready(lanes: readonly { group: string; key: string }[]): void {
+    const names = new Set(lanes.map(({ group, key }) => group + key))
+    for (const name of this.#passedOver.keys()) if (!names.has(name)) this.#passedOver.delete(name)
+    for (const { group, key } of lanes) {
+      if (!this.#passedOver.has(group + key)) this.#passedOver.set(group + key, { group, key, by: [] })
+    }
+  }
+
+  started({ group, key }: Item, hasRoom: (group: string) => boolean): void {
+    this.#passedOver.delete(group + key)
+    for (const lane of this.#passedOver.values()) {
+      if (lane.group === group || hasRoom(lane.group)) lane.by.push(lane.group === group ? group + key : group)
+    }
+  }
+
+  /** Lanes of the same group, and other groups, take turns: none goes twice while another waits. */
+  expectTurns(): void {
+    for (const { by } of this.#passedOver.values()) expect(new Set(by).size).toBe(by.length)
+  }
+}
+
+test('for any mix of work, failures and further tries: order per key, the bounds, and turns', async () => {
   const step = fc.record({ group: fc.constantFrom('a', 'b', 'c'), key: fc.constantFrom('x', 'y', 'z') })
+  const outcome = fc.oneof(
+    { weight: 4, arbitrary: fc.constant<LaneOutcome>('done') },
+    { weight: 1, arbitrary: fc.constant(new Error('broken')) },
+    { weight: 1, arbitrary: fc.constant<LaneOutcome>({ againInMs: 60_000 }) },
+  )
+  const choice = fc.record({ pick: fc.nat(), outcome, hurries: fc.boolean() })
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.infiniteStream(fc.nat()), async (steps, choices) => {
-      const { add, finish, started, inWork, lanes } = setUp({ concurrency: 4, concurrencyPerGroup: 2 })
-      for (const { group, key } of steps) add(group, key)
-      await settle()
-      while (inWork.size > 0) {
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.infiniteStream(choice), async (steps, choices) => {
+      const { add, finish, started, errors, inWork, lanes } = setUp({ concurrency: 4, concurrencyPerGroup: 2 })
+      const inGroup = (name: string) => [...inWork.keys()].filter(({ group }) => group === name).length
+      // The model: what waits in each lane, oldest first, and which lanes wait for another try.
+      const waiting = new Map<string, Item[]>()
+      const resting = new Set<string>()
+      const fairness = new Fairness()
+      let seen = 0
+      let failed = 0
+      const check = () => {
         expect(inWork.size).toBeLessThanOrEqual(4)
-        for (const group of ['a', 'b', 'c']) {
-          expect([...inWork.keys()].filter((item) => item.group === group).length).toBeLessThanOrEqual(2)
+        for (const group of ['a', 'b', 'c']) expect(inGroup(group)).toBeLessThanOrEqual(2)
+        for (const item of started.slice(seen)) {
+          const lane = item.group + item.key
+          expect(waiting.get(lane)?.[0]?.number).toBe(item.number)
+          expect(resting.has(lane)).toBe(false)
+          fairness.started(item, (group) => inGroup(group) < 2)
         }
-        const choice = [...inWork.keys()][(choices.next().value ?? 0) % inWork.size]
-        await finish(choice?.number ?? 0)
+        seen = started.length
+        fairness.expectTurns()
+        const busy = new Set([...inWork.keys()].map(({ group, key }) => group + key))
+        expect(busy.size).toBe(inWork.size)
+        const ready = [...waiting.values()]
+          .flatMap(([first]) => (first === undefined ? [] : [first]))
+          .filter(({ group, key }) => !busy.has(group + key) && !resting.has(group + key))
+        fairness.ready(ready)
+        // Nothing that could be done is left.
+        if (inWork.size < 4) for (const { group } of ready) expect(inGroup(group)).toBe(2)
       }
-      expect(started.length).toBe(steps.length)
-      const lastOf = new Map<string, number>()
-      for (const { group, key, number } of started) {
-        expect(number).toBeGreaterThan(lastOf.get(group + key) ?? 0)
-        lastOf.set(group + key, number)
+      for (const [index, { group, key }] of steps.entries()) {
+        add(group, key)
+        waiting.set(group + key, [...(waiting.get(group + key) ?? []), { group, key, number: index + 1 }])
+        await settle()
+        check()
       }
+      while (inWork.size > 0 || resting.size > 0) {
+        const { pick, outcome, hurries } = choices.next().value
+        const item = [...inWork.keys()][pick % Math.max(1, inWork.size)]
+        if (item === undefined || hurries) {
+          resting.clear()
+          for (const group of ['a', 'b', 'c']) lanes.hurry(group)
+          await settle()
+        } else {
+          const lane = item.group + item.key
+          if (typeof outcome === 'object' && 'againInMs' in outcome) resting.add(lane)
+          else waiting.get(lane)?.shift()
+          if (outcome instanceof Error) failed += 1
+          await finish(item.number, outcome)
+        }
+        check()
+      }
+      expect([...waiting.values()].flat()).toEqual([])
+      expect(errors).toHaveLength(failed)
       await lanes.idle()
       expect(lanes.running).toBe(0)
     }),
-    { numRuns: 50 },
+    { numRuns: 60 },
   )
 })
 

@@ -33,7 +33,7 @@ beforeEach(async () => {
 
 const connection = () => new ScriptedConnection(database, sessionId, phones)
 function goOnline(scripted = connection()) {
-  desk.outbox.online({ lease, store: scripted.store }, scripted)
+  desk.outbox.online({ lease, store: scripted.store }, scripted, Promise.resolve())
   return scripted
 }
 const accept = (text: string, to = contactId) =>
@@ -253,7 +253,7 @@ test('a process that has lost its lease fails no message and sends no further on
   const successor = new ScriptedConnection(database, sessionId, phones)
   await using other = openDesk(database)
   const newLease = await other.own(sessionId)
-  other.outbox.online({ lease: newLease, store: successor.store }, successor)
+  other.outbox.online({ lease: newLease, store: successor.store }, successor, Promise.resolve())
   await allSent()
   expect(texts(scripted)).toEqual(['one'])
   expect(texts(successor)).toEqual(['one', 'two', 'three'])

@@ -1,7 +1,9 @@
 import type { CompanySettings, PacingSettings } from '@frontdesk/api-contract'
 import { sql } from 'kysely'
 import { afterAll, beforeEach, expect, test } from 'vitest'
+import { ContactWishes } from '#src/services/outbox/contact-wishes.ts'
 import type { AcceptMessage } from '#src/services/outbox/message-intake.ts'
+import { OPERATOR } from '#src/services/security/actor.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
@@ -36,7 +38,7 @@ const pace = (pacing: PacingSettings, more: CompanySettings = {}) =>
   setSettings(database, companyId, { ...more, sessions: { pacing } })
 const connection = () => new ScriptedConnection(database, sessionId, phones)
 function goOnline(scripted = connection()) {
-  desk.outbox.online({ lease, store: scripted.store }, scripted)
+  desk.outbox.online({ lease, store: scripted.store }, scripted, Promise.resolve())
   return scripted
 }
 const accept = (text: string, to = contactId, when: Pick<AcceptMessage, 'sendAt' | 'expiresAt'> = {}) =>
@@ -63,6 +65,12 @@ const ended = (id: string) =>
     const row = await read(id)
     return row.status === 'queued' ? undefined : row
   })
+/** Resolves when a sweep of the outbox is over, which may have begun before. */
+const sweep = async () => {
+  const { id } = await accept('over', await newContact(), { sendAt: minutesFromNow(60) })
+  await sql`update message set expires_at = now() - interval '2 minutes' where id = ${id}`.execute(database.worker)
+  await ended(id)
+}
 const minutesFromNow = (count: number) => new Date(Date.now() + count * 60_000)
 const newContact = () => createContact(database, companyId)
 const place = () => ({ companyId, sessionId, contactId })
@@ -128,7 +136,7 @@ test('first messages to new contacts have a budget for each day, which replies a
   desk.outbox.released(sessionId)
   await using successor = openDesk(database)
   const scripted = connection()
-  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted)
+  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted, Promise.resolve())
   const next = await successor.intake.accept(companyId, {
     sessionId,
     to: { contactId: await newContact() },
@@ -158,7 +166,7 @@ test('a new number begins slowly, and is not new again when it is linked again',
   await setPhone(sessionId, null)
   await setPhone(later, '4917012345678')
   const scripted = new ScriptedConnection(database, later, phones)
-  desk.outbox.online({ lease: await desk.own(later), store: scripted.store }, scripted)
+  desk.outbox.online({ lease: await desk.own(later), store: scripted.store }, scripted, Promise.resolve())
   const send = async (text: string) =>
     desk.intake.accept(companyId, {
       sessionId: later,
@@ -182,7 +190,7 @@ test.each(['463', '429'])('%s slows the session down, also after a restart; repl
   desk.outbox.released(sessionId)
   await using successor = openDesk(database)
   const scripted = connection()
-  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted)
+  successor.outbox.online({ lease: await successor.own(sessionId), store: scripted.store }, scripted, Promise.resolve())
   // Two a minute are left of four. It is found by its sweep, or told.
   const sends = [await accept('three', await newContact()), await accept('four', await newContact())]
   successor.outbox.refresh(sessionId)
@@ -280,6 +288,30 @@ test('what waits for a session that is not online can be cancelled', async () =>
   expect(scripted.sends.map(({ content }) => content.text)).toEqual(['two'])
 })
 
+test('a message of a session that is just coming online is either cancelled or sent', async () => {
+  await database.worker.updateTable('session').set({ state: 'connecting' }).where('id', '=', sessionId).execute()
+  const recorded = Promise.withResolvers<void>()
+  const scripted = connection()
+  desk.outbox.online({ lease, store: scripted.store }, scripted, recorded.promise)
+  const early = await accept('one')
+  const late = await accept('two')
+  await desk.intake.cancel(companyId, early.id)
+  const cancelling = await database.worker.transaction().execute(async (transition) => {
+    await transition.updateTable('session').set({ state: 'online' }).where('id', '=', sessionId).execute()
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transition)
+    const outcome = desk.intake.cancel(companyId, late.id).catch((error: unknown) => error)
+    await until(async () => {
+      const waiters = sql`select from pg_stat_activity where ${rows[0]?.pid ?? 0}::int = any (pg_blocking_pids(pid))`
+      return (await waiters.execute(database.worker)).rows.length > 0
+    })
+    return { outcome }
+  })
+  expect(await cancelling.outcome).toMatchObject({ code: 'message_not_cancellable' })
+  recorded.resolve()
+  await ended(late.id)
+  expect(scripted.sends.map(({ content }) => content.text)).toEqual(['two'])
+})
+
 test('a cancellation in the moment in which a message comes due is either done or refused', async () => {
   await database.worker.updateTable('session').set({ state: 'online' }).where('id', '=', sessionId).execute()
   const scripted = goOnline()
@@ -360,6 +392,21 @@ test('what is held back in memory when the contact says STOP is not sent any mor
   await write('stop', 1)
   sending.succeed()
   expect(await read(second.id)).toMatchObject({ status: 'failed', error_code: 'contact_opted_out' })
+  await ended((await accept('elsewhere', await newContact())).id)
+  expect(scripted.sends.map(({ content }) => content.text)).toEqual(['one', 'elsewhere'])
+})
+
+test('what another process holds in memory when a contact is opted out is not sent any more', async () => {
+  const sending = hold()
+  const scripted = goOnline(connection().next(sending.step))
+  await accept('one')
+  await until(sending.hasBegun)
+  const second = await accept('two')
+  await new ContactWishes(database).update(companyId, contactId, { isOptedOut: true }, OPERATOR)
+  expect(await read(second.id)).toMatchObject({ status: 'failed', error_code: 'contact_opted_out' })
+  await sweep()
+  await sweep()
+  sending.succeed()
   await ended((await accept('elsewhere', await newContact())).id)
   expect(scripted.sends.map(({ content }) => content.text)).toEqual(['one', 'elsewhere'])
 })

@@ -10,6 +10,8 @@ import { createContact, storeInbound } from '../support/messages.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
+/** Noon of a day to come: the services let nobody set their clock back. */
+const BEGIN_MS = Math.ceil(Date.now() / DAY_MS + 1) * DAY_MS + DAY_MS / 2
 const CONTACTS = 5
 /** Moments are sums of fractions. */
 const ROUNDING_MS = 1
@@ -55,7 +57,7 @@ interface Sent {
 
 /** Runs messages through the pacing of a new session as the outbox does: each chat in order, asking again when told to. */
 async function play(settings: EffectivePacing, script: readonly Message[]): Promise<Sent[]> {
-  let arrivesMs = Date.UTC(2026, 5, 1, 12)
+  let arrivesMs = BEGIN_MS
   vi.setSystemTime(arrivesMs)
   const companyId = await testDatabase.createCompany()
   const sessionId = await testDatabase.createSession(companyId)
@@ -161,3 +163,57 @@ test('messages that waited for their chats count for the session when they go, a
   const moments = sent.map(({ atMs }) => atMs)
   expectWithin(moments, 4, 7500)
 })
+
+test('turns that pass while a session is away make no burst when it is back', async () => {
+  const settings = {
+    messagesPerMinute: 2,
+    chatMessagesPerMinute: 0,
+    newContactsPerDay: 0,
+    warmUpDays: 0,
+    typing: false,
+  }
+  const { admit } = await openPacing(settings)
+  const ids = Array.from({ length: 30 }, newId)
+  for (const id of ids) await admit(id)
+  vi.setSystemTime(Date.now() + 60 * MINUTE_MS)
+  const sent = []
+  for (const id of ids.slice(2)) if ((await admit(id)) === undefined) sent.push(id)
+  expect(sent).toEqual(ids.slice(2, 4))
+})
+
+test('turns are given out for an hour ahead: what comes after that asks again, and the session sends without a gap', async () => {
+  const settings = {
+    messagesPerMinute: 1,
+    chatMessagesPerMinute: 0,
+    newContactsPerDay: 0,
+    warmUpDays: 0,
+    typing: false,
+  }
+  const { admit } = await openPacing(settings)
+  const beganMs = Date.now()
+  let waiting = Array.from({ length: 150 }, () => ({ id: newId(), againMs: beganMs }))
+  const sentMs: number[] = []
+  while (waiting.length > 0) {
+    vi.setSystemTime(Math.ceil(Math.min(...waiting.map(({ againMs }) => againMs))))
+    const left = []
+    for (const message of waiting) {
+      const pause = message.againMs <= Date.now() ? await admit(message.id) : { untilMs: message.againMs }
+      if (pause === undefined) sentMs.push(Date.now())
+      else left.push({ ...message, againMs: pause.untilMs })
+      if (pause !== undefined) expect(pause.untilMs).toBeLessThan(Date.now() + 62 * MINUTE_MS)
+    }
+    waiting = left
+  }
+  for (const [index, atMs] of sentMs.entries())
+    expect(Math.abs(atMs - beganMs - index * MINUTE_MS)).toBeLessThanOrEqual(MINUTE_MS)
+})
+
+/** The pace of a new session, for messages of the company's own to one contact. */
+async function openPacing(defaults: EffectivePacing) {
+  vi.setSystemTime(BEGIN_MS)
+  const companyId = await testDatabase.createCompany()
+  const sessionId = await testDatabase.createSession(companyId)
+  const contactId = await createContact(database, companyId)
+  const pacing = new Pacing({ lease: await claimLease(database, newId(), sessionId), database, defaults })
+  return { admit: (id: string) => pacing.admit({ id, contactId, isAnswer: false }) }
+}

@@ -177,6 +177,7 @@ describe('what follows a disconnect', () => {
       forbidden: 'banned',
       credentials_unreadable: 'failed',
       multi_device_mismatch: 'failed',
+      crashed_often: 'failed',
     } as const
     for (const [reason, state] of Object.entries(ends))
       expect(planWith().after(reason as DisconnectReason)).toEqual({ kind: 'end', state })

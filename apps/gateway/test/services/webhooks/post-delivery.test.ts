@@ -94,7 +94,18 @@ test.each([
   ['120', 120_000],
   ['soon', undefined],
   [new Date(0).toUTCString(), 0],
+  ['-5', 0],
+  ['9'.repeat(12), 999_999_999_999_000],
 ])('Retry-After: %s', async (header, expected) => {
   await using receiver = await startReceiver(status(503, { 'retry-after': header }))
   expect((await post(receiver.url)).retryAfterMs).toBe(expected)
+})
+
+test('Retry-After: a moment', async () => {
+  await using receiver = await startReceiver(status(503, { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }))
+  const before = Date.now()
+  const { retryAfterMs = 0 } = await post(receiver.url)
+  const moment = Date.UTC(9999, 11, 31, 23, 59, 59)
+  expect(retryAfterMs).toBeLessThanOrEqual(moment - before)
+  expect(retryAfterMs).toBeGreaterThanOrEqual(moment - Date.now())
 })

@@ -9,15 +9,17 @@ import { WebhookDispatcher } from '#src/services/webhooks/webhook-dispatcher.ts'
 import { WebhookEndpoints } from '#src/services/webhooks/webhook-endpoints.ts'
 import { appendEvents, type NewEvent } from '#src/storage/events.ts'
 import { openWakeUps } from '#src/storage/wake-ups.ts'
-import { createTestDatabase } from '../../support/database.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 
 const log = pino({ level: 'silent' })
 
 /** All that delivers webhooks, over a real database. */
-export async function startWebhookDesk(options: { timeoutMs?: number; urlGuard?: OutgoingUrlGuard } = {}) {
+export async function startWebhookDesk(
+  options: { timeoutMs?: number; urlGuard?: OutgoingUrlGuard; testDatabase?: TestDatabase } = {},
+) {
   const resources = new AsyncDisposableStack()
-  const testDatabase = resources.use(await createTestDatabase())
+  const testDatabase = options.testDatabase ?? resources.use(await createTestDatabase())
   const { database, keyRing } = testDatabase
   const wakeUps = resources.use(await openWakeUps({ database, directUrl: testDatabase.url, log }))
   const alerts = resources.use(new Alerts({ database, log }))
@@ -50,6 +52,7 @@ export async function startWebhookDesk(options: { timeoutMs?: number; urlGuard?:
     createEndpoint: (companyId: string, input: Partial<CreateWebhookEndpoint> & { url: string }) =>
       endpoints.create(companyId, { eventTypes: null, headers: {}, ordering: 'none', ...input }, OPERATOR),
     append: (...events: NewEvent[]) => appendEvents(worker, events),
+    look: ({ id }: Pick<WebhookEndpointWithSecret, 'id'>) => dispatcher.look(id),
     /** The deliveries of an endpoint, oldest first. */
     deliveriesOf: async ({ id }: Pick<WebhookEndpointWithSecret, 'id'>) =>
       worker.selectFrom('webhook_delivery').selectAll().where('endpoint_id', '=', id).orderBy('id').execute(),

@@ -24,21 +24,32 @@ export class FrontDesk implements AsyncDisposable {
   readonly directory: string
   #run: Run
   readonly #options: readonly string[]
+  readonly #environment: Record<string, string>
   #url = ''
   #key = ''
   session = { id: '' }
 
-  private constructor(emulator: Emulator, directory: string, options: readonly string[]) {
+  private constructor(
+    emulator: Emulator,
+    directory: string,
+    options: readonly string[],
+    environment: Record<string, string>,
+  ) {
     this.emulator = emulator
     this.#options = options
+    this.#environment = environment
     this.directory = directory
     this.#run = this.#spawn()
   }
 
-  /** `options` are further ones of `frontdesk start`. */
-  static async open(settings: CompanySettings, options: readonly string[] = []): Promise<FrontDesk> {
+  /** `options` are further ones of `frontdesk start`, `environment` further variables of each of its processes. */
+  static async open(
+    settings: CompanySettings,
+    options: readonly string[] = [],
+    environment: Record<string, string> = {},
+  ): Promise<FrontDesk> {
     const emulator = await startEmulator()
-    const desk = new FrontDesk(emulator, await mkdtemp(join(tmpdir(), 'frontdesk-system-')), options)
+    const desk = new FrontDesk(emulator, await mkdtemp(join(tmpdir(), 'frontdesk-system-')), options, environment)
     const { url, platformKey } = await desk.#run.fact('ready')
     desk.#url = String(url)
     desk.#key = String(platformKey)
@@ -61,6 +72,11 @@ export class FrontDesk implements AsyncDisposable {
       what: 'the session is online',
       timeoutMs: 60_000,
     })
+  }
+
+  /** Resolves when the process that runs now has ended, however. */
+  get ended(): Promise<unknown> {
+    return this.#run.ended
   }
 
   /** kill -9, as a machine that has run out of memory does it. */
@@ -137,6 +153,7 @@ export class FrontDesk implements AsyncDisposable {
       FRONTDESK_PACING_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_CHAT_MESSAGES_PER_MINUTE: '0',
       FRONTDESK_PACING_NEW_CONTACTS_PER_DAY: '0',
+      ...this.#environment,
     }
     if (clockAheadMs === undefined) return runFrontdesk([...common, ...this.#options], settings)
     const clock = fileURLToPath(import.meta.resolve('./clock-ahead.ts'))

@@ -62,7 +62,8 @@ export async function holdAssistedConversation(
 const toolsOf = (turn: TurnDetails | undefined): string[] => {
   const used = turn?.trace?.steps.flatMap(({ tools = [] }) => tools) ?? []
   if (!used.some(({ name, error }) => name === 'prices' && error === undefined)) {
-    throw new Error('The model has answered without looking up the price. Try again, or another model.')
+    const failure = turn?.trace?.steps.map(({ code, detail }) => [code, detail].filter(Boolean).join(': ')).join(' ')
+    throw new Error(`The model has not answered by looking up the price. ${failure ?? ''}`.trim())
   }
   return used.map(({ name, arguments: input }) => `${name}(${JSON.stringify(input)})`)
 }

@@ -4,6 +4,7 @@ import {
   type ModelEmulator,
   type ModelReply,
   startModelEmulator,
+  textOf,
 } from 'model-emulator'
 
 /** About what a small model takes. */
@@ -17,7 +18,7 @@ export const startEmulatedModel = (apiKey: string): Promise<ModelEmulator> =>
 /** Uses its tools for prices and for a person, and puts into words what they return. */
 function replyTo({ messages }: ChatRequest): ModelReply {
   const last = messages.at(-1)
-  const question = textOf(messages.findLast(({ role }) => role === 'user')).toLowerCase()
+  const question = lastLineOf(messages.findLast(({ role }) => role === 'user')).toLowerCase()
   if (last?.role === 'tool') return { text: priceInWords(question, textOf(last)) }
   if (/person|human|somebody|someone/.test(question)) {
     const reason = 'Wants advice from a person on hair that was dyed at home.'
@@ -40,9 +41,6 @@ function priceInWords(question: string, result: string): string {
   return [...(question.startsWith('hi') ? ['Hi!'] : []), ...sentences].join(' ')
 }
 
-/** What the message says last: what a customer wrote before and nobody answered stands above it. */
-function textOf(message: ChatMessage | undefined): string {
-  const content = message?.content ?? ''
-  const text = typeof content === 'string' ? content : content.map((part) => part.text).join('\n')
-  return text.split('\n').at(-1) ?? ''
-}
+/** What a customer wrote before, and nobody answered, stands above it. */
+const lastLineOf = (message: ChatMessage | undefined): string =>
+  (message === undefined ? '' : textOf(message)).split('\n').at(-1) ?? ''

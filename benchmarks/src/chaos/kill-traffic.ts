@@ -1,0 +1,129 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Emulator } from 'whatsapp-emulator'
+import { randomFrom } from './random.ts'
+
+/** A customer's chat with the number of a session. */
+export interface Chat {
+  phone: string
+  customer: string
+  /** How the customer is addressed on the wire; always the same way. */
+  addressing: 'pn' | 'lid'
+}
+
+/** What a customer wrote. No text occurs twice. */
+export interface Written {
+  chat: Chat
+  text: string
+  whatsappId: string
+  atMs: number
+}
+
+/** What the API has accepted for sending. */
+export interface Accepted {
+  chat: Chat
+  text: string
+  /** The message, as the API names it. */
+  id: string
+  atMs: number
+}
+
+/** One request to the API: the message's id, or undefined when it must be asked again. Rejects when it was refused. */
+type Send = (chat: Chat, text: string) => Promise<string | undefined>
+
+export interface KillTrafficOptions {
+  emulator: Emulator
+  chats: readonly Chat[]
+  /** Messages a second of customers, and as many of the API. */
+  perSecond: number
+  seed: number
+  send: Send
+}
+
+/** Requests under way at once. Those of a chat go one after the other, as an integrator does who wants them in order. */
+const LANES = 32
+const ASK_AGAIN_MS = 250
+
+/** Customers who write, and a company's system that does: at a pace, whatever happens to the gateway. */
+export class KillTraffic {
+  readonly #options: KillTrafficOptions
+  readonly #lanes: Promise<void>[] = Array.from({ length: LANES }, () => Promise.resolve())
+  readonly #ending = new AbortController()
+  readonly #byWhatsappId = new Map<string, Written>()
+  /** By the number of each session: when the newest message was written that it has receipted. */
+  readonly #takenAtMs = new Map<string, number>()
+  #acceptedSinceMs = 0
+  readonly written: Written[] = []
+  /** In the order of acceptance. */
+  readonly accepted: Accepted[] = []
+  readonly refused: string[] = []
+
+  constructor(options: KillTrafficOptions) {
+    this.#options = options
+    options.emulator.on('receipt', ({ ids, type }) => {
+      if (type !== 'retry') for (const id of ids) this.#taken(id)
+    })
+  }
+
+  /** Until `end` is called. */
+  async run(): Promise<void> {
+    const { chats, perSecond, seed } = this.#options
+    const random = randomFrom(seed)
+    const one = () => chats[Math.floor(random() * chats.length)]
+    const startedAtMs = performance.now()
+    for (let n = 0; !this.#ending.signal.aborted; n++) {
+      const waitMs = startedAtMs + (n * 1000) / perSecond - performance.now()
+      if (waitMs > 1) await delay(waitMs)
+      const [from, to] = [one(), one()]
+      if (from === undefined || to === undefined) throw new Error('There are no chats.')
+      await this.#write(from, `Question ${n}`)
+      const lane = chats.indexOf(to) % LANES
+      this.#lanes[lane] = this.#lanes[lane]?.then(() => this.#send(to, `News ${n}`)) ?? Promise.resolve()
+    }
+  }
+
+  /** Nobody writes any more. Resolves when everything that was to be sent is accepted. */
+  async end(): Promise<void> {
+    this.#ending.abort()
+    await Promise.all(this.#lanes)
+  }
+
+  /** Whether every session has taken what was written after this moment, and the API accepted what was sent after it. */
+  isFlowingSince(atMs: number): boolean {
+    const phones = new Set(this.#options.chats.map(({ phone }) => phone))
+    return this.#acceptedSinceMs > atMs && [...phones].every((phone) => (this.#takenAtMs.get(phone) ?? 0) > atMs)
+  }
+
+  async #write(chat: Chat, text: string): Promise<void> {
+    const { customer, phone, addressing } = chat
+    const atMs = Date.now()
+    const { id } = await this.#options.emulator.sendText({ from: customer, to: phone, text, addressing })
+    const written = { chat, text, whatsappId: id, atMs }
+    this.written.push(written)
+    this.#byWhatsappId.set(id, written)
+  }
+
+  #taken(whatsappId: string): void {
+    const written = this.#byWhatsappId.get(whatsappId)
+    if (written === undefined) return
+    const { phone } = written.chat
+    this.#takenAtMs.set(phone, Math.max(this.#takenAtMs.get(phone) ?? 0, written.atMs))
+  }
+
+  async #send(chat: Chat, text: string): Promise<void> {
+    for (;;) {
+      const askedAtMs = Date.now()
+      try {
+        const id = await this.#options.send(chat, text)
+        if (id !== undefined) {
+          this.accepted.push({ chat, text, id, atMs: askedAtMs })
+          this.#acceptedSinceMs = Math.max(this.#acceptedSinceMs, askedAtMs)
+          return
+        }
+      } catch (error) {
+        this.refused.push(`${text}: ${String(error)}`)
+        return
+      }
+      await delay(ASK_AGAIN_MS)
+    }
+  }
+}
