@@ -60,19 +60,6 @@ describe('what is committed for a decrypted message', () => {
     ])
   })
 
-  test('of a burst that is decrypted in another order than it came: ids that sort as it came', async () => {
-    const burst = ['one', 'two', 'three'].map((text) => Buffer.from(text))
-    for (const ciphertext of burst) received.note(stanzaOf({ id: String(ciphertext), from: CUSTOMER }, [ciphertext]))
-    const rows = []
-    for (const ciphertext of burst.toReversed()) {
-      const raw = withPadding(proto.Message.encode({ conversation: String(ciphertext) }).finish())
-      const change = await received.changeFor(await received.prepare(ciphertext), hashOf(ciphertext), raw)
-      rows.push(...(change.messages ?? []))
-    }
-    const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))
-    expect(sorted.map(({ whatsappId }) => whatsappId)).toEqual(['one', 'two', 'three'])
-  })
-
   test('of something that is no message at all: a journal entry, and a pending row until a better copy comes', async () => {
     const garbage = Buffer.from([0xff, 0xff, 0xff, 0xff])
     const { messages, journal } = await changeFor({ from: CUSTOMER }, garbage)

@@ -18,8 +18,6 @@ export type CompleteAddress = (address: WhatsAppAddress) => Promise<WhatsAppAddr
 
 /** What is known of a ciphertext's message before it is decrypted: everything that has to be waited for. */
 export interface Draft {
-  /** The id that its row gets: ids sort as the stanzas came. */
-  id: string
   stanza: MessageStanza | undefined
   /** Set when the decrypted message is one of a chat. */
   contactId?: string
@@ -47,7 +45,7 @@ export class ReceivedMessages {
   readonly #complete: CompleteAddress
   readonly #onHistory: (id: string) => void
   /** Baileys hands the very bytes of the stanza on to the decryption: they lead back to it. */
-  readonly #stanzas = new WeakMap<Uint8Array, { stanza: BinaryNode; id: string }>()
+  readonly #stanzas = new WeakMap<Uint8Array, BinaryNode>()
 
   constructor({ creds, contacts, completeAddress, onHistory }: ReceivedMessagesOptions) {
     this.#creds = creds
@@ -56,27 +54,23 @@ export class ReceivedMessages {
     this.#onHistory = onHistory
   }
 
-  /**
-   * Remembers where the ciphertexts of an arriving stanza belong, and in which order the stanzas came: of a customer who is
-   * not known yet, Baileys does not decrypt a burst in its order.
-   */
+  /** Remembers where the ciphertexts of an arriving stanza belong. */
   note(stanza: BinaryNode): void {
-    const id = newId()
-    for (const ciphertext of ciphertextsOf(stanza)) this.#stanzas.set(ciphertext, { stanza, id })
+    for (const ciphertext of ciphertextsOf(stanza)) this.#stanzas.set(ciphertext, stanza)
   }
 
   stanzaOf(ciphertext: Uint8Array): BinaryNode | undefined {
-    return this.#stanzas.get(ciphertext)?.stanza
+    return this.#stanzas.get(ciphertext)
   }
 
   /** Finds the contact, so that nothing has to be waited for between the decryption and its publication. */
   async prepare(ciphertext: Uint8Array): Promise<Draft> {
-    const { stanza: node, id = newId() } = this.#stanzas.get(ciphertext) ?? {}
+    const node = this.#stanzas.get(ciphertext)
     const { me } = this.#creds
-    if (!node || !me) return { id, stanza: undefined }
+    if (!node || !me) return { stanza: undefined }
     const stanza = readMessageStanza(node, me)
-    if (!stanza.chat || ciphertextsOf(node).at(-1) !== ciphertext) return { id, stanza }
-    return { id, stanza, contactId: await this.#contactOf(stanza.chat.partner, stanza.chat.partnerName) }
+    if (!stanza.chat || ciphertextsOf(node).at(-1) !== ciphertext) return { stanza }
+    return { stanza, contactId: await this.#contactOf(stanza.chat.partner, stanza.chat.partnerName) }
   }
 
   /** What to commit for a decrypted ciphertext: its message, or a journal entry that answers a redelivery. */
@@ -182,13 +176,13 @@ export class ReceivedMessages {
 }
 
 /** The row of a draft's message, if it is one of a chat. */
-function rowOf({ id, stanza, contactId }: Draft, content: MessageContent): ReceivedMessage | undefined {
+function rowOf({ stanza, contactId }: Draft, content: MessageContent): ReceivedMessage | undefined {
   if (!stanza?.chat || contactId === undefined) return undefined
   const { whatsappId } = stanza.chat
   const { envelope, isOffline, sentAt } = stanza
   const unread = { ciphertextHash: null, raw: null }
   return {
-    id,
+    id: newId(),
     contactId,
     whatsappId,
     ...unread,
@@ -200,9 +194,8 @@ function rowOf({ id, stanza, contactId }: Draft, content: MessageContent): Recei
   }
 }
 
-function pending(draft: Omit<Draft, 'id'>, reason: PendingReason): SessionChange {
-  // An id of its own: what was taken for a message before may turn out to be none.
-  const row = rowOf({ ...draft, id: newId() }, { kind: 'pending', reason })
+function pending(draft: Draft, reason: PendingReason): SessionChange {
+  const row = rowOf(draft, { kind: 'pending', reason })
   return row ? { messages: [row] } : {}
 }
 
