@@ -44,10 +44,7 @@ export async function holdAssistedConversation(
   transcript.step('The bot is silent: a person answers here')
 
   await chat.giveBack()
-  transcript.step(
-    'The salon gives the conversation back to the bot',
-    'by the API; after half an hour it goes back by itself',
-  )
+  transcript.step('The salon gives the conversation back to the bot', 'by the API, or by itself in half an hour')
 
   turns.push(await chat.ask('One more thing: how much is a haircut on top?'))
   transcript.step('The bot answers again', toolsOf(turns.at(-1)).join(', '))

@@ -11,7 +11,7 @@ export function tellTurn(transcript: Transcript, turn: TurnDetails, messages: re
   if (trace === null) throw new Error('A turn that is over must have a trace.')
   const quote = (id: string) => `“${textOf(messages.find((message) => message.id === id))}”`
   transcript.facts(received.map(quote).join(' '), [
-    ['waited', `${seconds(trace.waitedMs)} for more that belongs to it`],
+    ['waited', `${seconds(trace.waitedMs)}, in case more was coming`],
     ...(trace.guard === null ? [] : [['guard', titleOf(trace.guard)] as const]),
     ...trace.steps.flatMap((step) => [
       [step.responder, inWords(step)] as const,
