@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import { openDesk, setSettings, UNLIMITED } from './support/desk.ts'
 import { createContact, readOutbound, readTurns, storeInbound } from './support/messages.ts'
-import { failAt, hold, ScriptedConnection } from './support/scripted-connection.ts'
+import { failAt, ScriptedConnection } from './support/scripted-connection.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 
@@ -57,16 +57,12 @@ describe.each([
   test('while a message waits for its next attempt: the attempt is made', async () => {
     await using desk = openDesk(database)
     const lease = await desk.own(sessionId)
-    const attempt = hold()
-    const { scripted, accept } = online(desk, lease, new ScriptedConnection(database, sessionId).next(attempt.step))
+    const failing = new ScriptedConnection(database, sessionId).next(failAt('unacknowledged'))
+    const { scripted, accept } = online(desk, lease, failing)
     await accept('hello')
-    await until(attempt.hasBegun)
-    scripted.next(failAt('unacknowledged'))
-    attempt.succeed()
-    await accept('and again')
     await until(async () => (await readOutbound(database, sessionId)).some(({ attempts }) => attempts === 1))
     setClock(byMs)
-    await until(() => scripted.sends.length === 3)
+    await until(() => scripted.sends.length === 2)
   })
 
   test('while a chat waits for its turn: it goes on at its pace', async () => {

@@ -24,7 +24,7 @@ describe('frontdesk', () => {
     [['demo', '--help'], ['--once']],
     [
       ['bench', '--help'],
-      ['sessions', 'inbound', 'outbound', 'startup'],
+      ['sessions', 'pipeline', 'webhooks', 'startup'],
     ],
     [
       ['sessions', '--help'],
