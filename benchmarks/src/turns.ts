@@ -9,6 +9,8 @@ import { percentile, round } from './support/statistics.ts'
 import { until } from './support/until.ts'
 import { LOOPBACK_ALLOWED } from './support/webhook-receiver.ts'
 
+/** A customer who answers every answer at once for longer than that is taken for a program. */
+const MOST_ROUNDS = 8
 /** Each message is answered at once and by itself. */
 const NO_BATCHING = { FRONTDESK_BATCH_QUIET_MS: '0', FRONTDESK_BATCH_MAX_MS: '0' }
 const ANSWER = 'Yes, we do balayage: it is 140 € and takes about three hours.'
@@ -46,25 +48,29 @@ export async function turns(resources: AsyncDisposableStack, options: TurnsOptio
     },
   } as const satisfies Record<string, { takesMs: number; settings: CompanySettings }>
 
-  // Each round has chats of its own, as customers who answer an answer at once, again and again, are taken for programs.
-  const linked = sessions * 2 * (rounds + 1)
+  if (rounds > MOST_ROUNDS) throw new Error(`Measure at most ${MOST_ROUNDS} rounds.`)
+  // Each kind has numbers of its own.
+  const linked = sessions * 2
   progress(`turns: linking ${linked} numbers, each with ${customers} customers`)
   const side = await openFrontdeskSide(resources, emulator, 4_915_400_000_000, linked, {
     environment: { ...LOOPBACK_ALLOWED, ...NO_BATCHING },
   })
   await establishChats(emulator.control, side, customers)
   await emulator.control.configure({ keepsBooks: true })
-  const unused = [...side.phones]
+  const phonesOf = { rules: side.phones.slice(0, sessions), ai: side.phones.slice(sessions) }
+  for (const name of ['rules', 'ai'] as const) {
+    for (const phone of phonesOf[name]) {
+      await side.call(phone, 'PATCH', '/v1/company', { settings: kinds[name].settings })
+    }
+  }
 
-  const measure = async ({ takesMs, settings }: (typeof kinds)[keyof typeof kinds]): Promise<Sample> => {
-    const phones = unused.splice(0, sessions)
-    for (const phone of phones) await side.call(phone, 'PATCH', '/v1/company', { settings })
-    const delays = await askAtOnce(emulator, phones, customers)
-    const added = delays.map(({ sentAtMs, answeredAtMs }) => answeredAtMs - sentAtMs - takesMs)
-    const beganAtMs = Math.min(...delays.map(({ sentAtMs }) => sentAtMs))
-    const endedAtMs = Math.max(...delays.map(({ answeredAtMs }) => answeredAtMs))
+  const measure = async (name: keyof typeof kinds, number: number): Promise<Sample> => {
+    const exchanges = await askAtOnce(emulator, phonesOf[name], { customers, number })
+    const added = exchanges.map(({ sentAtMs, answeredAtMs }) => answeredAtMs - sentAtMs - kinds[name].takesMs)
+    const beganAtMs = Math.min(...exchanges.map(({ sentAtMs }) => sentAtMs))
+    const endedAtMs = Math.max(...exchanges.map(({ answeredAtMs }) => answeredAtMs))
     return {
-      turnsPerSecond: (delays.length / (endedAtMs - beganAtMs)) * 1000,
+      turnsPerSecond: (exchanges.length / (endedAtMs - beganAtMs)) * 1000,
       addedP50Ms: percentile(added, 0.5),
       addedP99Ms: percentile(added, 0.99),
     }
@@ -74,7 +80,7 @@ export async function turns(resources: AsyncDisposableStack, options: TurnsOptio
   // A first round warms up and does not count.
   for (let number = 0; number <= rounds; number++) {
     for (const name of ['rules', 'ai'] as const) {
-      const sample = await measure(kinds[name])
+      const sample = await measure(name, number)
       progress(
         `round ${number}, ${name}: ${round(sample.turnsPerSecond)} turns a second, ${round(sample.addedP50Ms)} ms added (p50), ${round(sample.addedP99Ms)} ms (p99)`,
       )
@@ -108,10 +114,17 @@ export async function turns(resources: AsyncDisposableStack, options: TurnsOptio
   )
 }
 
-/** Every customer writes in the same instant; when each message left, and when its answer was on the customer's phone. */
-async function askAtOnce({ control }: EmulatorProcess, phones: readonly string[], customers: number) {
+/**
+ * Every customer writes in the same instant, for the time of this number; when each message left, and when its answer was
+ * on the customer's phone.
+ */
+async function askAtOnce(
+  { control }: EmulatorProcess,
+  phones: readonly string[],
+  { customers, number }: { customers: number; number: number },
+) {
   const before = await control.counters()
-  await control.prepareBurst({ to: [...phones], customers, each: customers })
+  await control.prepareBurst({ to: [...phones], customers, each: customers, text: `hello for the ${number}th time,` })
   const sent = await control.fireBurst()
   // Who asks the emulator for every chat all the time would be in its way.
   await until('all are answered', async () => {
@@ -122,9 +135,10 @@ async function askAtOnce({ control }: EmulatorProcess, phones: readonly string[]
       const chat = (await control.chats(from)).find((each) => each.with === to)
       return chat?.messages.filter(({ fromMe }) => !fromMe) ?? []
     }
-    await until(`${from} has an answer`, async () => (await answers()).length > 0)
-    const [answer, ...more] = await answers()
-    if (answer?.text !== ANSWER || more.length > 0) throw new Error(`${from} has not got exactly one answer.`)
+    await until(`${from} has an answer`, async () => (await answers()).length > number)
+    const all = await answers()
+    const answer = all.at(-1)
+    if (answer?.text !== ANSWER || all.length > number + 1) throw new Error(`${from} has not got one answer to each.`)
     return { sentAtMs: atMs, answeredAtMs: Date.parse(answer.at) }
   })
   return Promise.all(exchanges)
