@@ -42,6 +42,8 @@ export interface KillTrafficOptions {
 /** Requests under way at once. Those of a chat go one after the other, as an integrator does who wants them in order. */
 const LANES = 32
 const ASK_AGAIN_MS = 250
+const LOOK_AGAIN_MS = 20
+const OPENED_AT_ONCE = 8
 
 /** Customers who write, and a company's system that does: at a pace, whatever happens to the gateway. */
 export class KillTraffic {
@@ -49,6 +51,8 @@ export class KillTraffic {
   readonly #lanes: Promise<void>[] = Array.from({ length: LANES }, () => Promise.resolve())
   readonly #ending = new AbortController()
   readonly #byWhatsappId = new Map<string, Written>()
+  /** What a session has receipted. */
+  readonly #takenIds = new Set<string>()
   /** By the number of each session: when the newest message was written that it has receipted. */
   readonly #takenAtMs = new Map<string, number>()
   #acceptedSinceMs = 0
@@ -62,6 +66,24 @@ export class KillTraffic {
     options.emulator.on('receipt', ({ ids, type }) => {
       if (type !== 'retry') for (const id of ids) this.#taken(id)
     })
+  }
+
+  /**
+   * Each customer writes once and is written to once, a few at a time: a first message costs both sides so much more than
+   * those that follow that all chats at once would only make everybody wait.
+   */
+  async open(): Promise<void> {
+    const { chats } = this.#options
+    const waiting = [...chats.entries()]
+    const openSome = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [n, chat] = next
+        const { whatsappId } = await this.#write(chat, `Hello ${n}`)
+        await this.#send(chat, `Welcome ${n}`)
+        while (!this.#takenIds.has(whatsappId)) await delay(LOOK_AGAIN_MS)
+      }
+    }
+    await Promise.all(Array.from({ length: OPENED_AT_ONCE }, openSome))
   }
 
   /** Until `end` is called. */
@@ -93,16 +115,18 @@ export class KillTraffic {
     return this.#acceptedSinceMs > atMs && [...phones].every((phone) => (this.#takenAtMs.get(phone) ?? 0) > atMs)
   }
 
-  async #write(chat: Chat, text: string): Promise<void> {
+  async #write(chat: Chat, text: string): Promise<Written> {
     const { customer, phone, addressing } = chat
     const atMs = Date.now()
     const { id } = await this.#options.emulator.sendText({ from: customer, to: phone, text, addressing })
     const written = { chat, text, whatsappId: id, atMs }
     this.written.push(written)
     this.#byWhatsappId.set(id, written)
+    return written
   }
 
   #taken(whatsappId: string): void {
+    this.#takenIds.add(whatsappId)
     const written = this.#byWhatsappId.get(whatsappId)
     if (written === undefined) return
     const { phone } = written.chat

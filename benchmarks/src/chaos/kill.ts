@@ -61,6 +61,8 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
   const displays = new Displays(emulator)
   const chats = companions.flatMap(({ phone }, session) => chatsOf(phone, session))
   const traffic = new KillTraffic({ emulator, chats, perSecond, seed, send: (chat, text) => api.send(chat, text) })
+  progress(`${chats.length} chats are opened`)
+  await traffic.open()
   const running = traffic.run()
   const isWell = async (sinceMs: number) =>
     traffic.isFlowingSince(sinceMs) && (await emulator.counters()).connections === sessions
