@@ -6,7 +6,10 @@ import type { Chat } from './kill-traffic.ts'
 
 /** An answer that takes longer does not come any more. */
 const TIMEOUT_MS = 10_000
-const EVENT_TYPES = ['message.received', 'message.status_changed']
+/** One for each message, in either direction. */
+const EVENT_TYPES = ['message.received', 'message.queued']
+/** A machine that is busy with its own recovery is not to be taken for a responder that does not answer. */
+const RESPONDER = { timeoutMs: 60_000, retries: 5 }
 
 /** The gateway's API as companies call it, by the numbers of their sessions. */
 export class CompanyApi implements AsyncDisposable {
@@ -23,7 +26,7 @@ export class CompanyApi implements AsyncDisposable {
   async connect(system: CompanySystem): Promise<void> {
     const settings: CompanySettings = {
       batching: { maxMs: 0 },
-      responders: [{ kind: 'http', url: system.answerUrl }],
+      responders: [{ kind: 'http', url: system.answerUrl, ...RESPONDER }],
     }
     for (const { apiKey } of this.#sessions.values()) {
       const { id } = await this.#demand<Company>('PATCH', '/v1/company', apiKey, { settings })

@@ -23,8 +23,7 @@ export interface Finding {
 /** Whether everything has arrived that is to arrive: as far as it can be seen from outside. */
 export function isAllThere({ traffic, system, displays }: Books): boolean {
   const isTold = (whatsappId: string, type: string) => system.told.get(whatsappId)?.has(type) === true
-  const isDisplayed = (text: string) =>
-    displays.byText.get(text)?.every((id) => isTold(id, 'message.status_changed')) === true
+  const isDisplayed = (text: string) => displays.byText.get(text)?.every((id) => isTold(id, 'message.queued')) === true
   return (
     traffic.written.every(({ text, whatsappId }) => system.seen.has(text) && isTold(whatsappId, 'message.received')) &&
     traffic.accepted.every(({ text }) => isDisplayed(text)) &&
@@ -162,7 +161,7 @@ async function webhookFindings({ traffic, system, displays }: Books, { database 
         : [{ what: 'webhooksMissing', about: `nothing of ${text} (${whatsappId})`, atMs }],
     ),
     ...[...displays.byText].flatMap(([text, ids]): Finding[] =>
-      ids.every((id) => system.told.get(id)?.has('message.status_changed'))
+      ids.every((id) => system.told.get(id)?.has('message.queued'))
         ? []
         : [{ what: 'webhooksMissing', about: `nothing of ${text}` }],
     ),

@@ -91,6 +91,8 @@ async function resolveContact(
   address: WhatsAppAddress,
   name: string | undefined,
 ): Promise<string> {
+  const known = await knownContact(worker, companyId, address, name)
+  if (known !== undefined) return known
   for (let attempt = 1; ; attempt++) {
     try {
       return await worker.transaction().execute((db) => findOrCreate(companyId, db, address, name))
@@ -101,6 +103,21 @@ async function resolveContact(
       if (!isRace || attempt === MAX_TRIES) throw error
     }
   }
+}
+
+/** The contact where nothing of it is new, which is mostly so: without a transaction. */
+async function knownContact(
+  worker: Kysely<Schema>,
+  companyId: string,
+  { phone, lid }: WhatsAppAddress,
+  name: string | undefined,
+): Promise<string | undefined> {
+  const aliases = await readAliases(companyId, worker, phone, lid)
+  const [first] = aliases
+  const asked = [phone, lid].filter((value) => value !== undefined).length
+  if (first === undefined || aliases.length < asked) return undefined
+  if (name !== undefined && name !== first.name) return undefined
+  return aliases.every(({ contact_id }) => contact_id === first.contact_id) ? first.contact_id : undefined
 }
 
 /**
@@ -143,12 +160,7 @@ async function setName(db: Transaction<Schema>, contactId: string, name: string)
   await db.updateTable('contact').set({ name }).where('id', '=', contactId).execute()
 }
 
-async function readAliases(
-  companyId: string,
-  db: Transaction<Schema>,
-  phone: string | undefined,
-  lid: string | undefined,
-) {
+async function readAliases(companyId: string, db: Kysely<Schema>, phone: string | undefined, lid: string | undefined) {
   const { rows } = await sql<{
     kind: 'phone' | 'lid'
     value: string

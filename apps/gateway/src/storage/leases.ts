@@ -132,6 +132,13 @@ export async function listToLookAt(database: Database, { nodeId, incarnation }: 
 }
 
 /**
+ * For a statement that is a commit by itself: has a row while the lease holds, and nobody takes the session over until the
+ * statement is over. What it guards must ask for the row first.
+ */
+export const heldLease = ({ sessionId, epoch }: Lease) =>
+  sql`select session_id from session_lease where session_id = ${sessionId} and epoch = ${epoch} for share`
+
+/**
  * A worker's transaction that counts only while the lease holds. Nobody takes the session over until it ends: keep it
  * short.
  * @throws LeaseLostError before `work` has begun

@@ -13,12 +13,13 @@ import { newId } from '#src/model/ids.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
 import { raiseAlert } from './alerts.ts'
+import type { Database } from './database.ts'
+import { fenced, heldLease, type Lease, LeaseLostError } from './leases.ts'
 import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
 
 export interface TurnOpening {
   turnId: string
-  sessionId: string
   /** The contact that the turn is for, and all whose messages it takes. */
   contactId: string
   contactIds: readonly string[]
@@ -69,12 +70,21 @@ const MAX_HELD_MESSAGES = 200
 /**
  * Takes the chat's waiting messages into a new turn, or into the one that is held: the turn, its messages and the event,
  * or nothing. A conversation that was closed, or with a person for long enough, is the bot's again.
+ * @throws LeaseLostError
  */
-export async function openTurn(companyId: string, db: Kysely<Schema>, opening: TurnOpening): Promise<TurnOpened> {
-  const { turnId, sessionId, contactId, contactIds, limit } = opening
-  const { rows } = await sql<{ contact_id: string; turn_id: string | null; taken: number; more_waits: boolean }>`
-    with chat as materialized (
-      select coalesce(merged_into, id) as contact_id from contact where company_id = ${companyId} and id = ${contactId}
+export async function openTurn(db: Kysely<Schema>, lease: Lease, opening: TurnOpening): Promise<TurnOpened> {
+  const { companyId, sessionId } = lease
+  const { turnId, contactId, contactIds, limit } = opening
+  const { rows } = await sql<{
+    is_owner: boolean
+    contact_id: string | null
+    turn_id: string | null
+    taken: number
+    more_waits: boolean
+  }>`
+    with lease as materialized (${heldLease(lease)}), chat as materialized (
+      select coalesce(merged_into, id) as contact_id from contact
+      where exists (select from lease) and company_id = ${companyId} and id = ${contactId}
     ), waiting as materialized (
       select id from message
       where session_id = ${sessionId} and contact_id = any (${[...contactIds]}::uuid[]) and company_id = ${companyId}
@@ -114,11 +124,13 @@ export async function openTurn(companyId: string, db: Kysely<Schema>, opening: T
       insert into event (company_id, type, session_id, subject_id, data)
       select ${companyId}, 'turn.opened', ${sessionId}, id, jsonb_build_object('contactId', ${contactId}::uuid) from opened
     )
-    select contact_id, coalesce((select id from held), (select id from opened)) as turn_id,
-      (select count(*)::int from batch) as taken, (select count(*) from waiting) > (select count(*) from batch) as more_waits
-    from chat`.execute(db)
+    select exists (select from lease) as is_owner, (select contact_id from chat),
+      coalesce((select id from held), (select id from opened)) as turn_id,
+      (select count(*)::int from batch) as taken,
+      (select count(*) from waiting) > (select count(*) from batch) as more_waits`.execute(db)
   const [row] = rows
-  if (row === undefined) return { kind: 'nothing_waits' }
+  if (row?.is_owner !== true) throw new LeaseLostError(lease)
+  if (row.contact_id === null) return { kind: 'nothing_waits' }
   if (row.contact_id !== contactId) return { kind: 'merged', contactId: row.contact_id }
   return row.turn_id === null
     ? { kind: 'nothing_waits' }
@@ -212,19 +224,46 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
 /**
  * Ends a turn and puts its answer into the outbox, both or neither. `undefined` if the turn was not open: an earlier try has
  * done it. Nothing is sent when the contact has opted out meanwhile, or a person has taken the conversation over.
+ * @throws LeaseLostError
  */
 export async function closeTurn(
-  companyId: string,
-  db: Kysely<Schema>,
+  database: Database,
+  lease: Lease,
   closing: TurnClosing,
 ): Promise<TurnClosed | undefined> {
+  if (closing.handoff?.reason !== 'loop_suspected') return (await close(database.worker, lease, closing))?.outcome
+  // The alert is raised in the same commit.
+  return await fenced(database, lease, async (db) => {
+    const closed = await close(db, lease, closing)
+    if (closed?.handsOver === true && closed.conversationId !== null) {
+      const { conversationId } = closed
+      await raiseAlert(db, { kind: 'conversation_loop', ...placeOf(lease), conversationId }, {})
+    }
+    return closed?.outcome
+  })
+}
+
+const placeOf = ({ companyId, sessionId }: Lease) => ({ companyId, sessionId })
+
+async function close(
+  db: Kysely<Schema>,
+  lease: Lease,
+  closing: TurnClosing,
+): Promise<{ outcome: TurnClosed; handsOver: boolean; conversationId: string | null } | undefined> {
+  const { companyId } = lease
   const { turnId, responder, errorCode = null, messages, handoff, labels = [], usage, trace } = closing
   const { inputTokens = 0, outputTokens = 0, costMicros = 0 } = usage ?? {}
   const isAnswered = messages.length > 0
-  const { rows } = await sql<TurnClosed & { handsOver: boolean; conversationId: string | null; sessionId: string }>`
-    with conversed_in as materialized (
+  const { rows } = await sql<{
+    isOwner: boolean
+    sends: boolean | null
+    handsOver: boolean
+    conversationId: string | null
+  }>`
+    with lease as materialized (${heldLease(lease)}), conversed_in as materialized (
       -- Before the turn, as all do: a person who writes in this moment is waited for, or waits and takes the answer back.
-      select id, state from conversation where id = (select conversation_id from turn where id = ${turnId}) for update
+      select id, state from conversation
+      where exists (select from lease) and id = (select conversation_id from turn where id = ${turnId}) for update
     ), target as materialized (
       select turn.id, turn.session_id, turn.contact_id, conversation.id as conversation_id,
         contact.opted_out_at is not null as is_opted_out,
@@ -233,7 +272,7 @@ export async function closeTurn(
       from turn
       join contact on contact.id = turn.contact_id
       left join conversed_in as conversation on true
-      where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
+      where exists (select from lease) and turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
       for update of turn
     ), closed as (
       update turn set responder = ${responder}, closed_at = now(), held_until = null,
@@ -289,14 +328,13 @@ export async function closeTurn(
         from queued where status = 'failed'
       ) as happened order by place, subject_id
     )
-    select state = 'answered' and not is_opted_out as sends, hands_over as "handsOver",
-      conversation_id as "conversationId", session_id as "sessionId" from closed`.execute(db)
-  const [closed] = rows
-  if (closed === undefined) return undefined
-  const { sends, handsOver, conversationId, sessionId } = closed
-  if (handsOver && conversationId !== null && handoff?.reason === 'loop_suspected')
-    await raiseAlert(db, { kind: 'conversation_loop', companyId, sessionId, conversationId }, {})
-  return { sends }
+    select exists (select from lease) as "isOwner", state = 'answered' and not is_opted_out as sends,
+      hands_over as "handsOver", conversation_id as "conversationId"
+    from (select) as always left join closed on true`.execute(db)
+  const [row] = rows
+  if (row?.isOwner !== true) throw new LeaseLostError(lease)
+  const { sends, handsOver, conversationId } = row
+  return sends === null ? undefined : { outcome: { sends }, handsOver, conversationId }
 }
 
 /**

@@ -1,5 +1,12 @@
 import type { BinaryNode } from 'baileys'
 
+/** Baileys' mark of what belongs into its queue; WhatsApp's own values are numbers. */
+const BEHIND_BACKLOG = 'behind'
+
+/** Whether the stanza has waited for us at WhatsApp, and does not only stand in the queue of those that have. */
+export const isFromBacklog = ({ attrs: { offline } }: BinaryNode): boolean =>
+  offline !== undefined && offline !== BEHIND_BACKLOG
+
 /**
  * Keeps messages in the order of their arrival. Baileys handles what has waited for us one after the other, and what comes
  * meanwhile at once: it would overtake. So that goes to the end of the same queue.
@@ -11,8 +18,7 @@ export class ArrivalOrder {
   /** To be called before Baileys sees the message. */
   arrived(stanza: BinaryNode): void {
     if (stanza.attrs['offline'] === undefined && this.#queued.size === 0) return
-    // Baileys' mark of what belongs into the queue.
-    stanza.attrs['offline'] ??= '0'
+    stanza.attrs['offline'] ??= BEHIND_BACKLOG
     this.#queued.add(stanza)
   }
 

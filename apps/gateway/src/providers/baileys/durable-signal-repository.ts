@@ -9,6 +9,7 @@ import {
   type UserFacingSocketConfig,
 } from 'baileys'
 import type { KeyKind, SessionStore } from '#src/model/session-store.ts'
+import { isFromBacklog } from './arrival-order.ts'
 import { LidMapping, phoneOfLid } from './lid-mapping.ts'
 import type { KeyId } from './ratchet-operation.ts'
 import type { RatchetStore } from './ratchet-store.ts'
@@ -171,13 +172,14 @@ function decryption({
     const hash = hashOf(ciphertext)
     // A live message is almost never a redelivery, and a redelivered one fails: only then is it looked up. What was
     // queued while we were away may well have been handled, up to its receipt, before we went.
-    const looksFirst = isRisky || received.stanzaOf(ciphertext)?.attrs['offline'] !== undefined
-    const known = looksFirst ? await before(hash) : undefined
+    const stanza = received.stanzaOf(ciphertext)
+    const looksFirst = isRisky || (stanza !== undefined && isFromBacklog(stanza))
+    const preparing = received.prepare(ciphertext).catch(failing(onStoreFailure))
+    const [known, draft] = await Promise.all([looksFirst ? before(hash) : undefined, preparing])
     if (known) {
       onDecrypted(ciphertext)
       return known
     }
-    const draft = await received.prepare(ciphertext).catch(failing(onStoreFailure))
     try {
       const plaintext = await ratchets.operation(run, keys, (padded) => received.changeFor(draft, hash, padded))
       if (draft.isUnreadable) await onUndecryptable(ciphertext)

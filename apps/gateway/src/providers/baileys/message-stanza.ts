@@ -4,6 +4,7 @@ import { type BinaryNode, decodeMessageNode } from 'baileys'
 import { storableText } from '#src/model/storable-text.ts'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
 import { addressOfJid, isAddressed } from './addresses.ts'
+import { isFromBacklog } from './arrival-order.ts'
 
 /** What a message stanza says before anything in it is decrypted. */
 export interface MessageStanza {
@@ -35,7 +36,7 @@ export function readMessageStanza(stanza: BinaryNode, me: { id: string; lid?: st
   const { attrs } = stanza
   const seconds = Number(attrs['t'])
   const common = {
-    isOffline: attrs['offline'] !== undefined,
+    isOffline: isFromBacklog(stanza),
     envelope: { ...attrs },
     sentAt: seconds > 0 ? new Date(seconds * 1000) : new Date(),
     repeats: Number(childrenOf(stanza, 'enc').at(-1)?.attrs['count']) || 0,

@@ -158,7 +158,7 @@ export class TurnJob {
   async #open(): Promise<Turn | undefined> {
     const { database } = this.#tools
     const { lease, contactId } = this.#chat
-    const { companyId, sessionId } = lease
+    const { companyId } = lease
     if (this.#mayBeOpen) {
       const turn = await readOpenTurn(companyId, database.worker, this.#turnId)
       // One that is held takes in what has been written meanwhile.
@@ -167,15 +167,12 @@ export class TurnJob {
     }
     const { contactIds, firstAtMs, maxMessages } = this.#chat.begins()
     this.#mayBeOpen = true
-    const opening = { turnId: this.#turnId, sessionId, contactId, contactIds, limit: maxMessages }
-    const [opened, turn] = await fenced(database, lease, async (db) => {
-      const opened = await openTurn(companyId, db, opening)
-      // What does not wait may have been taken by an earlier try that was still being stored when this one began.
-      const turnId = opened.kind === 'opened' ? opened.turnId : this.#turnId
-      return [opened, opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, db, turnId)]
-    })
+    const opening = { turnId: this.#turnId, contactId, contactIds, limit: maxMessages }
+    const opened = await openTurn(database.worker, lease, opening)
+    // What does not wait may have been taken by an earlier try that was still being stored when this one began.
+    if (opened.kind === 'opened') this.#turnId = opened.turnId
+    const turn = opened.kind === 'merged' ? undefined : await readOpenTurn(companyId, database.worker, this.#turnId)
     if (opened.kind === 'merged') this.#chat.moreWaits(opened.contactId, [...contactIds, opened.contactId], firstAtMs)
-    if (turn !== undefined) this.#turnId = turn.id
     const staysHeld = (turn?.heldUntil?.getTime() ?? 0) > Date.now()
     // One that stays held and can take in no more leaves the rest to its end.
     if (opened.kind === 'opened' && opened.moreWaits && (opened.taken > 0 || !staysHeld)) {
@@ -188,7 +185,7 @@ export class TurnJob {
   async #passOver(): Promise<void> {
     const { lease } = this.#chat
     const closing = { turnId: this.#turnId, responder: null, messages: [] }
-    await fenced(this.#tools.database, lease, (db) => closeTurn(lease.companyId, db, closing))
+    await closeTurn(this.#tools.database, lease, closing)
     this.#turnId = newId()
     this.#isStored = false
   }
@@ -211,16 +208,15 @@ export class TurnJob {
   async #close(turn: Turn, { messages, responder, errorCode, handoff, labels, usage, trace }: Answer): Promise<void> {
     const { database, outbox } = this.#tools
     const { lease } = this.#chat
-    const { companyId, sessionId } = lease
     this.#queued ??= messages.map((message) => queuedMessage(turn, message))
     const closing = {
       ...{ turnId: turn.id, responder, messages: this.#queued, labels, usage, trace },
       ...(handoff && { handoff }),
       ...(errorCode && { errorCode }),
     }
-    const closed = await fenced(database, lease, (db) => closeTurn(companyId, db, closing))
-    if (closed?.sends === true) outbox.enqueue(sessionId, this.#queued)
-    else outbox.refresh(sessionId)
+    const closed = await closeTurn(database, lease, closing)
+    if (closed?.sends === true) outbox.enqueue(lease.sessionId, this.#queued)
+    else outbox.refresh(lease.sessionId)
   }
 }
 

@@ -6,7 +6,9 @@ import { type Answering, type Happening, nextAnswering } from '#src/services/con
 import { Conversations } from '#src/services/conversations/conversations.ts'
 import { handoffTimes } from '#src/services/conversations/handoff-times.ts'
 import { returnConversations } from '#src/storage/conversations.ts'
+import type { Lease } from '#src/storage/leases.ts'
 import { closeTurn, openTurn } from '#src/storage/turns.ts'
+import { claimLease } from '../../support/claim-lease.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { createContact, storeInbound } from '../support/messages.ts'
 
@@ -16,9 +18,11 @@ afterAll(() => testDatabase[Symbol.asyncDispose]())
 
 let companyId: string
 let sessionId: string
+let lease: Lease
 beforeAll(async () => {
   companyId = await testDatabase.createCompany()
   sessionId = await testDatabase.createSession(companyId)
+  lease = await claimLease(database, newId(), sessionId)
 })
 
 const HOUR_MS = 3_600_000
@@ -62,8 +66,8 @@ async function happen({ contactId, conversationId }: Place, happening: Happening
   const { worker } = database
   const openTurnNow = async () => {
     await storeInbound(database, { companyId, sessionId, contactId }, ['hi'])
-    const opening = { turnId: newId(), sessionId, contactId, contactIds: [contactId], limit: 50 }
-    await openTurn(companyId, worker, opening)
+    const opening = { turnId: newId(), contactId, contactIds: [contactId], limit: 50 }
+    await openTurn(worker, lease, opening)
   }
   switch (happening.kind) {
     case 'customer_wrote':
@@ -81,7 +85,7 @@ async function happen({ contactId, conversationId }: Place, happening: Happening
       await worker.updateTable('turn').set({ conversation_id: conversationId }).where('id', '=', turnId).execute()
       const { reason, detail, returnsAt } = happening
       const handoff = { reason, returnsAt, ...(detail !== null && { detail }) }
-      await closeTurn(companyId, worker, { turnId, responder: 'rules', messages: [], handoff })
+      await closeTurn(database, lease, { turnId, responder: 'rules', messages: [], handoff })
       break
     }
     case 'person_wrote':
