@@ -7,7 +7,7 @@ import { measureLatency } from './latency.ts'
 import { measureOutbound } from './outbound.ts'
 import type { SaturationOptions } from './saturation-options.ts'
 
-export const PARTS = ['latency', 'inbound', 'outbound'] as const
+const PARTS = ['latency', 'inbound', 'outbound'] as const
 
 export interface PipelineOptions extends SaturationOptions {
   rate: number

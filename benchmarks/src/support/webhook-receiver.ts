@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers'
 import type { WebhookPayload } from '@frontdesk/api-contract'
 
 /** What has arrived at one URL: by the WhatsApp id of each message, when it came first, by the clock. */
-export interface WebhookEndpointHere {
+interface WebhookEndpointHere {
   readonly url: string
   readonly arrivedAtMs: Map<string, number>
 }
