@@ -18,7 +18,7 @@ import { Displays } from './displays.ts'
 import { type Books, compareBooks, type Finding, isAllThere } from './kill-books.ts'
 import { planKills } from './kill-plan.ts'
 import { type Chat, KillTraffic } from './kill-traffic.ts'
-import { killVictim } from './victims.ts'
+import { killVictim, runningHosts } from './victims.ts'
 
 export interface KillOptions {
   rounds: number
@@ -31,6 +31,7 @@ export interface KillOptions {
 const FIRST_PHONE = 4_915_300_000_000
 const FIRST_CUSTOMER = 4_917_900_000_000
 const CHATS_PER_SESSION = 10
+const SESSION_HOSTS = 2
 /** For a machine that is busy with other things as well. */
 const PATIENCE_MS = 180_000
 /** Copies that nobody waits for come within this time, if they come. */
@@ -48,7 +49,7 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
   const info = await emulator.info()
   const start = () =>
     startGatewayProcess(resources, directory, info, {
-      FRONTDESK_SESSION_HOSTS: '2',
+      FRONTDESK_SESSION_HOSTS: String(SESSION_HOSTS),
       FRONTDESK_ALLOWED_HOSTS: '127.0.0.1',
     })
 
@@ -65,7 +66,9 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
   await traffic.open()
   const running = traffic.run()
   const isWell = async (sinceMs: number) =>
-    traffic.isFlowingSince(sinceMs) && (await emulator.counters()).connections === sessions
+    runningHosts(gateway.pid, directory).length === SESSION_HOSTS &&
+    traffic.isFlowingSince(sinceMs) &&
+    (await emulator.counters()).connections === sessions
   await until('messages flow', () => isWell(0))
 
   const kills: { atMs: number; what: string }[] = []

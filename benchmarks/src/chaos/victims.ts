@@ -10,10 +10,14 @@ export function killVictim({ victim, which }: Kill, gateway: GatewayProcess, dir
   return pids
 }
 
-function victimsOf(victim: Victim, which: number, gateway: number, directory: DataDirectory): number[] {
-  // The files may also name hosts of an earlier life.
+/** The session hosts of this gateway: the files may also name those of an earlier life. */
+export function runningHosts(gateway: number, directory: DataDirectory): number[] {
   const running = new Set(descendants(gateway))
-  const hosts = sessionHostsOf(directory).filter((pid) => running.has(pid))
+  return sessionHostsOf(directory).filter((pid) => running.has(pid))
+}
+
+function victimsOf(victim: Victim, which: number, gateway: number, directory: DataDirectory): number[] {
+  const hosts = runningHosts(gateway, directory)
   const database = databaseServerOf(directory)
   switch (victim) {
     case 'gateway':

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,7 +26,9 @@ export async function createDataDirectory(resources: AsyncDisposableStack): Prom
 /** The process ids of the session hosts that run on it. */
 export function sessionHostsOf({ path }: DataDirectory): number[] {
   const nodes = join(path, 'nodes')
-  return readdirSync(nodes).map((slot) => Number(readFileSync(join(nodes, slot, 'frontdesk.pid'), 'utf8')))
+  // A host that ends or begins in this moment has none.
+  const files = readdirSync(nodes).map((slot) => join(nodes, slot, 'frontdesk.pid'))
+  return files.filter((file) => existsSync(file)).map((file) => Number(readFileSync(file, 'utf8')))
 }
 
 /** The process id of the head of its database server. */

@@ -15,7 +15,7 @@ const CUSTOMER = '491720000055'
 const FILE_LIMIT_BYTES = 17 * 1024 * 1024
 const run = promisify(execFile)
 
-test('a full disk under the database: sends are refused, customers are not acknowledged, and all goes on when there is room', async () => {
+test('a full disk under the database: sends are refused, what cannot be stored is not acknowledged, and all goes on when there is room', async () => {
   await using desk = await FrontDesk.open({ responders: [{ kind: 'none' }] })
   const { emulator } = desk
   await using server = await joinEmbeddedPostgres(desk.directory)
@@ -62,9 +62,11 @@ test('a full disk under the database: sends are refused, customers are not ackno
   for (const text of ['one', 'two', 'three']) written.push(await write(text))
   const ready = await until(async () => desk.call('GET', '/ready').then(() => undefined, String), PATIENCE)
   expect(ready).toContain('databaseDisk')
+  const stored = await inbox()
+  // What could not be grown may still have scraps of room, on pages that others have given up: never for a later one first.
+  expect(stored).toEqual(written.slice(0, stored.length))
   // Receipts to what was sent may be among them.
-  expect(await emulator.pending()).toBeGreaterThanOrEqual(3)
-  expect(await inbox()).toEqual(written.slice(0, 1))
+  expect(await emulator.pending()).toBeGreaterThanOrEqual(written.length - stored.length)
 
   await limit('unlimited')
   await until(async () => (await emulator.pending()) === 0, { ...PATIENCE, what: 'WhatsApp has handed over all' })
