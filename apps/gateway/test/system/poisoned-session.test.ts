@@ -48,7 +48,7 @@ test('a session that ends its process whenever it connects is stopped, and the o
   for (const [to, text] of [SALON_PHONE, PHONE].map((each) => [each, `to ${each}`] as const))
     await emulator.sendText({ from: CUSTOMER, to, text })
   await desk.online()
-  await until(async () => (await emulator.pending()) === 1, PATIENCE)
+  await until(async () => (await desk.messages()).length === 1, PATIENCE)
 
   await writeFile(poison, '')
   await desk.call('POST', `/v1/sessions/${id}/restart`)
