@@ -52,3 +52,7 @@ export interface PastMessage {
   text: string
   at: Date
 }
+
+/** What the customer says in the turn, message by message, oldest first; nothing for those without a text. */
+export const textsOf = ({ messages }: Pick<Turn, 'messages'>): string[] =>
+  messages.flatMap(({ content }) => (content.kind === 'text' ? [content.text] : []))

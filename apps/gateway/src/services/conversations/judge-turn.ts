@@ -1,7 +1,7 @@
 import type { AnswerMessage, ConversationReason } from '@frontdesk/api-contract'
 import { MAX_ANSWER_AGE_MS } from '#src/model/answerable.ts'
 import type { ErrorCode } from '#src/model/errors.ts'
-import type { PastMessage, Turn } from '#src/model/turn.ts'
+import { type PastMessage, type Turn, textsOf } from '#src/model/turn.ts'
 import type { EffectiveSettings } from '#src/services/inbox/company-settings.ts'
 import { KeywordIndex } from '#src/services/responders/keyword-index.ts'
 import { isLoop, LOOP_HISTORY } from './loop.ts'
@@ -45,7 +45,7 @@ export async function judgeTurn(
   if (state === 'waiting' || state === 'human') return leave('conversation_with_person')
   if (isIgnored(turn, settings)) return leave('contact_ignored')
   if (turn.messages.every(isReaction)) return leave('nothing_to_answer')
-  const texts = textsOf(turn)
+  const texts = textsOf(turn).map((text) => text.slice(0, READ_LENGTH))
   if (asksForPerson(texts, settings)) {
     const handoff: Handoff = { reason: 'customer_asked' }
     return { ...leave('conversation_with_person', settings.handoff.text), handoff }
@@ -79,9 +79,6 @@ const isIgnored = ({ addresses }: Turn, { ignore }: EffectiveSettings): boolean 
 /** Nobody waits for an answer to it. A picture is another thing: the company's own system may know what to say. */
 const isReaction = ({ content }: Turn['messages'][number]): boolean =>
   content.kind === 'unsupported' && content.whatsappType === 'reactionMessage'
-
-const textsOf = ({ messages }: Turn): string[] =>
-  messages.flatMap(({ content }) => (content.kind === 'text' ? [content.text.slice(0, READ_LENGTH)] : []))
 
 const asksForPerson = (texts: readonly string[], { handoff }: EffectiveSettings): boolean =>
   handoff.words !== undefined && new KeywordIndex(handoff.words).find(texts).size > 0

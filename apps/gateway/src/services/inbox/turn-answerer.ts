@@ -1,7 +1,7 @@
 import type { AnswerMessage, ResponderSettings, TurnTrace } from '@frontdesk/api-contract'
 import type { Logger } from 'pino'
 import type { ErrorCode } from '#src/model/errors.ts'
-import type { PastMessage, Turn } from '#src/model/turn.ts'
+import { type PastMessage, type Turn, textsOf } from '#src/model/turn.ts'
 import { type Handoff, judgeTurn } from '#src/services/conversations/judge-turn.ts'
 import { optOutWish } from '#src/services/outbox/opt-out-wish.ts'
 import { CircuitBreaker } from '#src/services/responders/circuit-breaker.ts'
@@ -115,12 +115,9 @@ export class TurnAnswerer {
   }
 
   /** Whether the customer says to want no messages, or some again; undefined without a word of it. Rejects as `answer` does. */
-  async optOutWish({ company, messages }: Turn): Promise<boolean | undefined> {
-    const { optOut } = await this.#options.settings.of(company.id)
-    return optOutWish(
-      optOut,
-      messages.flatMap(({ content }) => (content.kind === 'text' ? [content.text] : [])),
-    )
+  async optOutWish(turn: Turn): Promise<boolean | undefined> {
+    const { optOut } = await this.#options.settings.of(turn.company.id)
+    return optOutWish(optOut, textsOf(turn))
   }
 
   #chainOf(settings: readonly ResponderSettings[]): Responder[] {

@@ -1,6 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { compilePattern, type RulesResponderSettings } from '@frontdesk/api-contract'
 import { isBlank, sanitizeText } from '#src/model/text.ts'
+import { textsOf } from '#src/model/turn.ts'
 import { composeAnswer } from './compose-answer.ts'
 import { KeywordIndex } from './keyword-index.ts'
 import type { Reply, Responder } from './responder.ts'
@@ -102,9 +103,7 @@ export function createRulesResponder(settings: RulesResponderSettings): Responde
     name: 'rules',
     async answer(turn, { signal, isOpen }) {
       signal.throwIfAborted()
-      const texts = turn.messages.flatMap(({ content }) =>
-        content.kind === 'text' ? [content.text.slice(0, READ_LENGTH)] : [],
-      )
+      const texts = textsOf(turn).map((text) => text.slice(0, READ_LENGTH))
       if (texts.length === 0) return { outcome: 'passed', messages: [] }
       return await replyTo(texts, turn.isFirst, isOpen)
     },

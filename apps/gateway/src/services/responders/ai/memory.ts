@@ -1,5 +1,5 @@
 import type { ModelMessage } from 'ai'
-import type { PastMessage, Turn } from '#src/model/turn.ts'
+import { type PastMessage, type Turn, textsOf } from '#src/model/turn.ts'
 
 const MAX_BURST_LENGTH = 16_000
 
@@ -10,11 +10,7 @@ const MAX_BURST_LENGTH = 16_000
 export const estimateTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 3)
 
 /** What the customer says in the turn, as one text; empty where it has none, such as a picture alone. */
-export const burstText = ({ messages }: Pick<Turn, 'messages'>): string =>
-  messages
-    .flatMap(({ content }) => (content.kind === 'text' ? [content.text] : []))
-    .join('\n')
-    .slice(0, MAX_BURST_LENGTH)
+export const burstText = (turn: Pick<Turn, 'messages'>): string => textsOf(turn).join('\n').slice(0, MAX_BURST_LENGTH)
 
 /**
  * The conversation as the model is told it: the newest of what was written before, as far as it fits, and then the
