@@ -157,6 +157,8 @@ export async function runSessionHost(): Promise<void> {
     await using resources = new AsyncDisposableStack()
     const databaseUrl = await useDatabaseServer(config, log, resources)
     const foundation = await layFoundation(config, databaseUrl, log, resources)
+    const { database, wakeUps } = foundation
+    resources.defer(database.dueWebhooks.listen((id) => wakeUps.send({ kind: 'webhook', id })))
     const owner = await buildSessionOwner(foundation, (life) => supervisor.began(life), resources)
     const broken = strayErrors.happened.then((sessionId) => {
       if (sessionId !== undefined) owner.sessionHost.blame(sessionId)
@@ -313,6 +315,7 @@ function buildApi(
   })
   const webhooks = starting.use(new WebhookDispatcher({ database, keyRing, urlGuard, alerts, log }))
   const onDue = (endpointId: string) => webhooks.look(endpointId)
+  starting.defer(database.dueWebhooks.listen(onDue))
   const deaf = wakeUps.listen({
     wokenUp({ kind, id }) {
       if (kind === 'webhook') webhooks.look(id)

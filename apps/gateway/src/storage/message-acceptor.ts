@@ -1,9 +1,8 @@
 import type { MessageStatus, OutgoingContent } from '@frontdesk/api-contract'
 import { DatabaseError } from 'pg'
 import type { WhatsAppAddress } from '#src/model/whatsapp-address.ts'
-import type { Server } from './connection.ts'
 import type { SessionState } from './schema-types.ts'
-import { FlushConnection } from './writer/flush-connection.ts'
+import { FlushConnection, type FlushServer } from './writer/flush-connection.ts'
 import { isDataError } from './writer/is-data-error.ts'
 
 /** A message that a company wants to be sent, before it is known whether that is possible. */
@@ -160,7 +159,7 @@ const MAX_TRIES = 5
 export class MessageAcceptor implements AsyncDisposable {
   readonly #connection: FlushConnection
 
-  constructor(server: Server) {
+  constructor(server: FlushServer) {
     this.#connection = new FlushConnection(server)
   }
 

@@ -542,7 +542,7 @@ CREATE OR REPLACE FUNCTION public.append_webhook_deliveries()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  told uuid;
+  due text;
 begin
   -- What this costs a company without endpoints.
   if not exists (
@@ -550,28 +550,26 @@ begin
   ) then
     return null;
   end if;
-  for told in
-    with added as (
-      insert into webhook_delivery (company_id, endpoint_id, event_id, event_transaction, event_at, event_type, lane)
-      select appended.company_id, endpoint.id, appended.id, appended.transaction, appended.created_at, appended.type,
-        coalesce(
-          appended.data->>'contactId',
-          case when appended.type = 'message.status_changed' then
-            (select message.contact_id::text from message where message.id = appended.subject_id) end,
-          appended.session_id::text,
-          '')
-      from appended
-      join webhook_endpoint endpoint on endpoint.company_id = appended.company_id and endpoint.is_enabled
-      where case appended.type when 'webhook.test' then endpoint.id = appended.subject_id
-        else endpoint.event_types is null or appended.type = any (endpoint.event_types) end
-      order by appended.id
-      returning webhook_delivery.endpoint_id
-    )
-    select distinct added.endpoint_id from added
-  loop
-    -- As a sender of its own: the process whose statement this is hears it, too.
-    perform pg_notify('frontdesk', 'database webhook:' || told);
-  end loop;
+  with added as (
+    insert into webhook_delivery (company_id, endpoint_id, event_id, event_transaction, event_at, event_type, lane)
+    select appended.company_id, endpoint.id, appended.id, appended.transaction, appended.created_at, appended.type,
+      coalesce(
+        appended.data->>'contactId',
+        case when appended.type = 'message.status_changed' then
+          (select message.contact_id::text from message where message.id = appended.subject_id) end,
+        appended.session_id::text,
+        '')
+    from appended
+    join webhook_endpoint endpoint on endpoint.company_id = appended.company_id and endpoint.is_enabled
+    where case appended.type when 'webhook.test' then endpoint.id = appended.subject_id
+      else endpoint.event_types is null or appended.type = any (endpoint.event_types) end
+    order by appended.id
+    returning webhook_delivery.endpoint_id
+  )
+  select string_agg(distinct endpoint_id::text, ' ') into due from added;
+  if due is not null then
+    raise info using errcode = 'FD001', message = 'webhook deliveries are due', detail = due;
+  end if;
   return null;
 end
 $function$

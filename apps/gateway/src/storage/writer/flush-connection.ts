@@ -1,5 +1,6 @@
 import type { Client, QueryConfig, QueryResult, QueryResultRow } from 'pg'
-import { connect, connectionConfig, RESPONSE_TIMEOUT_MS, type Server, serverSettings } from '../connection.ts'
+import { connect, connectionConfig, RESPONSE_TIMEOUT_MS, serverSettings } from '../connection.ts'
+import type { Database } from '../database.ts'
 import { queryInScope } from '../scoped-query.ts'
 
 /** A server that does not answer for so long is given up; the statement is tried again on a new connection. */
@@ -20,21 +21,21 @@ export const FLUSH_SETTINGS = {
 
 const SCOPE = { ...serverSettings('frontdesk_worker'), ...FLUSH_SETTINGS }
 
+/** The database as far as a connection of one's own needs it. */
+export type FlushServer = Pick<Database, 'url' | 'isPooled' | 'dueWebhooks'>
+
 /** A connection for one statement after the other that is the same each time. Made when needed, and again after it broke. */
 export class FlushConnection implements AsyncDisposable {
-  readonly #server: Server
+  readonly #server: FlushServer
   #client: Client | undefined
 
-  constructor(server: Server) {
+  constructor(server: FlushServer) {
     this.#server = server
   }
 
   /** Runs the statement, prepared under its name; unnamed through a pooler, where prepared ones are another client's next. */
   async query<Row extends QueryResultRow>(statement: QueryConfig): Promise<QueryResult<Row>> {
-    this.#client ??= await connect({
-      ...connectionConfig(this.#server, 'frontdesk_worker', FLUSH_SETTINGS),
-      query_timeout: RESPONSE_TIMEOUT_MS,
-    })
+    this.#client ??= await this.#connect()
     if (!this.#server.isPooled) return await this.#client.query<Row>(statement)
     const { name, ...unnamed } = statement
     // The name is for whoever looks at the server's activity.
@@ -48,6 +49,15 @@ export class FlushConnection implements AsyncDisposable {
     this.#client = undefined
     // It may be broken in any way, and nothing more is asked of it.
     await client?.end().catch(() => undefined)
+  }
+
+  async #connect(): Promise<Client> {
+    const client = await connect({
+      ...connectionConfig(this.#server, 'frontdesk_worker', FLUSH_SETTINGS),
+      query_timeout: RESPONSE_TIMEOUT_MS,
+    })
+    this.#server.dueWebhooks.hear(client)
+    return client
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { Pool, type PoolClient } from 'pg'
 import type { MessageIntakeOptions } from '#src/services/outbox/message-intake.ts'
 import { connectionConfig } from '#src/storage/connection.ts'
 import type { Database } from '#src/storage/database.ts'
+import { DueWebhooks } from '#src/storage/due-webhooks.ts'
 import { MessageAcceptor } from '#src/storage/message-acceptor.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
 
@@ -78,10 +79,10 @@ export function openFaultyDatabase(url: string, fault?: Fault): FaultyDatabase {
   const worker = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: { connect, end: () => pool.end(), options: {} } }),
   })
-  const acceptor = new MessageAcceptor({ url, isPooled: false })
+  const server = { url, isPooled: false, dueWebhooks: new DueWebhooks() }
+  const acceptor = new MessageAcceptor(server)
   return {
-    url,
-    isPooled: false,
+    ...server,
     acceptor: {
       accept: (messages) =>
         run(
