@@ -45,6 +45,18 @@ function parseInt8(text: string): number {
 export const serverSettings = (role: DatabaseRole): Scope => ({ role, timezone: 'UTC' })
 
 /**
+ * For statements that are prepared, one plan for ever, and the only right one: walk what is given, find each row by its
+ * index. Left to itself the planner would choose by the tables' sizes of the moment, and be wrong when they have grown.
+ */
+export const LASTING_PLANS: Scope = {
+  jit: 'off',
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+}
+
+/**
  * What all connections have in common. `settings` are the server's, for this connection, next to `serverSettings`. Poolers
  * refuse or drop them: there, each transaction brings its own, see `queryInScope`.
  */

@@ -1,8 +1,9 @@
-import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type Transaction } from 'kysely'
-import { Client, DatabaseError, Pool, type PoolClient } from 'pg'
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql, type Transaction } from 'kysely'
+import { Client, DatabaseError, Pool, type PoolClient, type PoolConfig } from 'pg'
 import {
   connectionConfig,
   isPooled,
+  LASTING_PLANS,
   RESPONSE_TIMEOUT_MS,
   type Server,
   serverSettings,
@@ -12,9 +13,6 @@ import { DueWebhooks } from './due-webhooks.ts'
 import type { Schema } from './schema-types.ts'
 import { queryInScope, type Scope } from './scoped-query.ts'
 import { StatementNames } from './statement-names.ts'
-
-/** What is prepared is planned while a table is small, and must still be right when it has grown. */
-const PLANNING = { enable_seqscan: 'off' }
 
 /** SQLSTATE "feature not supported", which is what Postgres says of a cached plan that returns something else by now. */
 const PLAN_IS_STALE = '0A000'
@@ -27,12 +25,20 @@ export interface DatabaseOptions {
   responseTimeoutMs?: number
 }
 
-/** The pool of one process, under the two roles. Its address is for connections of one's own. */
-export interface Database extends Server, AsyncDisposable {
-  /** Sees all companies: session hosts, claimers, key ring. Never what serves a company's request. */
+/** Sees all companies: session hosts, claimers, key ring. Never what serves a company's request. */
+export interface WorkerDatabase {
   readonly worker: Kysely<Schema>
+}
+
+/** The database as one process reaches it, under the two roles. Its address is for connections of one's own. */
+export interface Database extends WorkerDatabase, Server, AsyncDisposable {
   /** What commits of this process have brought for webhooks. */
   readonly dueWebhooks: DueWebhooks
+  /**
+   * So many connections for one stage of a message's way alone, whose burst then holds up none of the others. They live as
+   * long as this. For statements that find each row by its index: their plans are made once.
+   */
+  dedicated(connections: number): WorkerDatabase
   /**
    * One transaction that can see and change this company only, whatever its statements say. Committed when `work`
    * resolves, rolled back when it rejects.
@@ -45,25 +51,26 @@ export interface Database extends Server, AsyncDisposable {
  * @throws FrontdeskError `database_unreachable`
  */
 export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
+  const { maxConnections = 6, responseTimeoutMs = RESPONSE_TIMEOUT_MS } = options
   const server: Server = { url, isPooled: await isPooled(url) }
-  const pool = new Pool({
-    ...connectionConfig(server, 'frontdesk_worker', PLANNING),
-    max: options.maxConnections ?? 10,
-    idleTimeoutMillis: 30_000,
-  })
-  // An idle connection has ended: the pool replaces it, and a server that stays away fails the next query.
-  pool.on('error', () => undefined)
-  // One in use has ended: its query fails, and so does the next one. Without a listener the process would end as well.
-  pool.on('connect', (client) => client.on('error', () => undefined))
   const dueWebhooks = new DueWebhooks()
-  pool.on('connect', (client) => dueWebhooks.hear(client))
-  const { responseTimeoutMs = RESPONSE_TIMEOUT_MS } = options
-  const names = new StatementNames()
-  const poolIn = (scope?: Scope) => limitedPool(pool, responseTimeoutMs, scope ?? names)
-  const workerPool = poolIn(server.isPooled ? serverSettings('frontdesk_worker') : undefined)
-  const worker = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: workerPool }) })
+  const pools: Pool[] = []
+  const open = (max: number, settings: Scope): Pool => {
+    const pool = openPool({ ...connectionConfig(server, 'frontdesk_worker', settings), max })
+    pool.on('connect', (client) => dueWebhooks.hear(client))
+    pools.push(pool)
+    return pool
+  }
+  const asWorker = (pool: Pool, settings: Scope): Kysely<Schema> => {
+    const scope = { ...serverSettings('frontdesk_worker'), ...settings }
+    return queries(limitedPool(pool, responseTimeoutMs, server.isPooled ? scope : new StatementNames()))
+  }
+  // What is prepared is planned while a table is small, and must still be right when it has grown.
+  const settings = { enable_seqscan: 'off' }
+  const pool = open(maxConnections, settings)
+  const worker = asWorker(pool, settings)
   try {
-    await ensureRole(workerPool)
+    await ensureRole(worker)
   } catch (error) {
     await pool.end()
     const { host, port } = new Client(connectionConfig(server))
@@ -73,19 +80,30 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     ...server,
     worker,
     dueWebhooks,
+    dedicated: (connections) => ({ worker: asWorker(open(connections, LASTING_PLANS), LASTING_PLANS) }),
     async asCompany(companyId, work) {
       if (!UUID.test(companyId)) throw new TypeError('a company id must be a UUID')
       // Without a pooler the connection has the other settings already.
-      const settings = server.isPooled ? serverSettings('frontdesk_api') : { role: 'frontdesk_api' }
-      const scope = { ...settings, 'frontdesk.company': companyId }
-      const scoped = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: poolIn(scope) }) })
-      return await scoped.transaction().execute(work)
+      const role = server.isPooled ? serverSettings('frontdesk_api') : { role: 'frontdesk_api' }
+      const scoped = limitedPool(pool, responseTimeoutMs, { ...role, 'frontdesk.company': companyId })
+      return await queries(scoped).transaction().execute(work)
     },
     // Not through Kysely, which leaves alone a pool that it has not used.
     [Symbol.asyncDispose]: async () => {
-      if (!pool.ending) await pool.end()
+      await Promise.all(pools.map((each) => (each.ending ? undefined : each.end())))
     },
   }
+}
+
+const queries = (pool: PostgresPool) => new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+
+function openPool(config: PoolConfig): Pool {
+  const pool = new Pool({ ...config, idleTimeoutMillis: 30_000 })
+  // An idle connection has ended: the pool replaces it, and a server that stays away fails the next query.
+  pool.on('error', () => undefined)
+  // One in use has ended: its query fails, and so does the next one. Without a listener the process would end as well.
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  return pool
 }
 
 /** The pool, with each statement outside a transaction, and each transaction, in this scope; or with statements prepared. */
@@ -126,12 +144,7 @@ async function answered<T>(client: PoolClient, answer: Promise<T>, timeoutMs: nu
 }
 
 /** Row-level security holds for this role, and not for the owner as whom we log in. */
-async function ensureRole(pool: PostgresPool): Promise<void> {
-  const client = await pool.connect()
-  try {
-    const { rows } = await client.query<{ role: string }>('select current_user as role', [])
-    if (rows[0]?.role !== 'frontdesk_worker') throw new Error('it does not run statements under the role they ask for')
-  } finally {
-    client.release()
-  }
+async function ensureRole(worker: Kysely<Schema>): Promise<void> {
+  const { rows } = await sql<{ role: string }>`select current_user as role`.execute(worker)
+  if (rows[0]?.role !== 'frontdesk_worker') throw new Error('it does not run statements under the role they ask for')
 }

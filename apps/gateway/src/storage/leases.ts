@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import type { Database } from './database.ts'
+import type { Database, WorkerDatabase } from './database.ts'
 import type { NodeLife } from './nodes.ts'
 import type { Schema } from './schema-types.ts'
 import type { SessionRow } from './sessions.ts'
@@ -144,7 +144,7 @@ export const heldLease = ({ sessionId, epoch }: Lease) =>
  * @throws LeaseLostError before `work` has begun
  */
 export async function fenced<T>(
-  database: Database,
+  database: WorkerDatabase,
   lease: Lease,
   work: (db: Transaction<Schema>) => Promise<T>,
 ): Promise<T> {

@@ -13,7 +13,7 @@ import { newId } from '#src/model/ids.ts'
 import { storableJson } from '#src/model/storable-text.ts'
 import type { PastMessage, Turn } from '#src/model/turn.ts'
 import { raiseAlert } from './alerts.ts'
-import type { Database } from './database.ts'
+import type { WorkerDatabase } from './database.ts'
 import { fenced, heldLease, type Lease, LeaseLostError } from './leases.ts'
 import { newestAlias } from './newest-alias.ts'
 import type { Schema } from './schema-types.ts'
@@ -227,7 +227,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
  * @throws LeaseLostError
  */
 export async function closeTurn(
-  database: Database,
+  database: WorkerDatabase,
   lease: Lease,
   closing: TurnClosing,
 ): Promise<TurnClosed | undefined> {

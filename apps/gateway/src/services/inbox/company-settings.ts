@@ -11,7 +11,7 @@ import {
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import { handoffTimes } from '#src/services/conversations/handoff-times.ts'
-import type { Database } from '#src/storage/database.ts'
+import type { WorkerDatabase } from '#src/storage/database.ts'
 import { readCompanySettings } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
 import { isOpen } from './opening-hours.ts'
@@ -44,7 +44,7 @@ interface Known {
 }
 
 export interface CompanySettingsOptions {
-  database: Database
+  database: WorkerDatabase
   /** What holds for a company that has not set it. */
   defaults: { batching: BatchingSettings }
   log: Logger

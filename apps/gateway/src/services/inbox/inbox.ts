@@ -12,9 +12,11 @@ import type { TurnJob, TurnTools } from './turn-job.ts'
 /** Turns in work at once. They mostly wait for companies' systems, hence the high numbers. */
 const CONCURRENCY = 1000
 const CONCURRENCY_PER_COMPANY = 50
+/** Few: more of them would do no more turns a second, only all of them more slowly, and messages with them. */
+const CONNECTIONS = 4
 
 export interface InboxOptions {
-  database: Database
+  database: Pick<Database, 'dedicated'>
   outbox: TurnTools['outbox']
   answerer: Omit<TurnAnswererOptions, 'settings' | 'history' | 'log'>
   /** The deployment's, for companies that have set none. */
@@ -38,7 +40,8 @@ export class Inbox implements AsyncDisposable {
   readonly #sessions = new Map<string, SessionInbox>()
 
   constructor(options: InboxOptions) {
-    const { database, outbox, batching, log } = options
+    const { outbox, batching, log } = options
+    const database = options.database.dedicated(CONNECTIONS)
     this.#maxChats = options.maxChatsPerSession ?? 2000
     this.#settings = new CompanySettingsReader({ database, defaults: { batching }, log })
     const history: TurnAnswererOptions['history'] = (turn, limit) =>

@@ -4,7 +4,7 @@ import type { ReceivedMessage } from '#src/model/session-store.ts'
 import { steadyNow } from '#src/model/steady-now.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
 import type { Lanes } from '#src/services/lanes/lanes.ts'
-import type { Database } from '#src/storage/database.ts'
+import type { WorkerDatabase } from '#src/storage/database.ts'
 import type { Lease } from '#src/storage/leases.ts'
 import { listOpenTurns, listWaitingChats, nextHeldUntil } from '#src/storage/waiting-turns.ts'
 import { type Batch, batchClosesAtMs, batchOfOne, isFull, joinBatch, noteTyping } from './batch.ts'
@@ -172,7 +172,7 @@ export class SessionInbox {
   }
 
   /** Reads until it succeeds; undefined once the session has ended. */
-  async #persistently<T>(read: (db: Database['worker']) => Promise<T>): Promise<T | undefined> {
+  async #persistently<T>(read: (db: WorkerDatabase['worker']) => Promise<T>): Promise<T | undefined> {
     for (let attempt = 1; !this.signal.aborted; attempt += 1) {
       try {
         const result = await read(this.#tools.database.worker)

@@ -6,7 +6,7 @@ import type { Turn } from '#src/model/turn.ts'
 import { newWhatsAppId } from '#src/model/whatsapp-id.ts'
 import { backoffMs } from '#src/services/lanes/backoff.ts'
 import type { LaneOutcome } from '#src/services/lanes/lanes.ts'
-import type { Database } from '#src/storage/database.ts'
+import type { WorkerDatabase } from '#src/storage/database.ts'
 import { fenced, type Lease, LeaseLostError } from '#src/storage/leases.ts'
 import { setOptOut } from '#src/storage/opt-outs.ts'
 import { closeTurn, holdTurn, openTurn, readOpenTurn } from '#src/storage/turns.ts'
@@ -16,7 +16,7 @@ import type { Answer, TurnAnswerer } from './turn-answerer.ts'
 const RETRY = { firstMs: 250, maxMs: 30_000 }
 
 export interface TurnTools {
-  database: Database
+  database: WorkerDatabase
   answerer: TurnAnswerer
   /** Where answers go: it is told what has been committed. */
   outbox: {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Alerts } from '#src/services/alerts/alerts.ts'
 import { backoffMs, pause } from '#src/services/lanes/backoff.ts'
-import type { Database } from '#src/storage/database.ts'
+import type { WorkerDatabase } from '#src/storage/database.ts'
 import {
   type AttemptOutcome,
   type EndpointStanding,
@@ -13,7 +13,7 @@ const STORE_AGAIN = { firstMs: 250, maxMs: 5_000 }
 const MAX_TOGETHER = 500
 
 export interface OutcomeRecorderOptions {
-  database: Database
+  database: WorkerDatabase
   alerts: Pick<Alerts, 'raise' | 'clear'>
   log: Logger
   signal: AbortSignal

@@ -4,7 +4,7 @@ import type { Alerts } from '#src/services/alerts/alerts.ts'
 import { pause } from '#src/services/lanes/backoff.ts'
 import { toMessage } from '#src/services/messages/message-reader.ts'
 import type { OutgoingUrlGuard } from '#src/services/security/outgoing-url.ts'
-import type { Database } from '#src/storage/database.ts'
+import type { Database, WorkerDatabase } from '#src/storage/database.ts'
 import { type ClaimedDelivery, claimDeliveries, keepClaims, listDueEndpoints } from '#src/storage/delivery-claims.ts'
 import type { KeyRing } from '#src/storage/key-ring.ts'
 import { readMessages } from '#src/storage/message-list.ts'
@@ -18,6 +18,8 @@ import { openSecrets, validSecrets } from './webhook-secrets.ts'
 /** So that a slow endpoint slows nobody else. A company has ten endpoints at most, so it can take 160 of the process. */
 const MOST_OF_ENDPOINT = 16
 const MOST_OF_PROCESS = 1_000
+/** One claims, one stores outcomes, and now and then one looks what is due. */
+const CONNECTIONS = 2
 const ENDPOINTS_AT_ONCE = 200
 /** More are found by looking at all. */
 const MOST_WANTED = 10_000
@@ -29,7 +31,7 @@ const KEEP_AFTER_MS = 1_500
 const GRACE_MS = 2_000
 
 export interface WebhookDispatcherOptions {
-  database: Database
+  database: Pick<Database, 'dedicated'>
   keyRing: Pick<KeyRing, 'sealerOf'>
   urlGuard: Pick<OutgoingUrlGuard, 'check' | 'agent'>
   alerts: Pick<Alerts, 'raise' | 'clear'>
@@ -44,6 +46,7 @@ export interface WebhookDispatcherOptions {
  */
 export class WebhookDispatcher implements AsyncDisposable {
   readonly #options: WebhookDispatcherOptions
+  readonly #database: WorkerDatabase
   readonly #recorder: OutcomeRecorder
   readonly #timer: NodeJS.Timeout
   /** No new claims. */
@@ -63,8 +66,9 @@ export class WebhookDispatcher implements AsyncDisposable {
 
   constructor(options: WebhookDispatcherOptions) {
     this.#options = options
-    const { database, alerts, log } = options
-    this.#recorder = new OutcomeRecorder({ database, alerts, log, signal: this.#ended.signal })
+    const { alerts, log } = options
+    this.#database = options.database.dedicated(CONNECTIONS)
+    this.#recorder = new OutcomeRecorder({ database: this.#database, alerts, log, signal: this.#ended.signal })
     this.#timer = setInterval(() => {
       this.#keepClaims()
       this.lookAtAll()
@@ -100,7 +104,7 @@ export class WebhookDispatcher implements AsyncDisposable {
 
   async #findDue(): Promise<void> {
     try {
-      for (const id of await listDueEndpoints(this.#options.database.worker)) this.look(id)
+      for (const id of await listDueEndpoints(this.#database.worker)) this.look(id)
     } catch (err) {
       this.#options.log.debug({ err }, 'It could not be seen which webhook deliveries are due; looking again.')
     }
@@ -111,9 +115,9 @@ export class WebhookDispatcher implements AsyncDisposable {
     const nowMs = performance.now()
     const older = [...this.#underWay.values()].filter(({ keptAtMs }) => nowMs - keptAtMs > KEEP_AFTER_MS)
     if (older.length === 0) return
-    const { database, log } = this.#options
+    const { log } = this.#options
     const deliveries = older.map(({ delivery }) => delivery)
-    this.#keeping ??= keepClaims(database.worker, deliveries)
+    this.#keeping ??= keepClaims(this.#database.worker, deliveries)
       .then(
         () => {
           for (const each of older) each.keptAtMs = nowMs
@@ -145,7 +149,7 @@ export class WebhookDispatcher implements AsyncDisposable {
       wanted = this.#takeWanted()
     ) {
       try {
-        const claimed = await claimDeliveries(this.#options.database.worker, wanted)
+        const claimed = await claimDeliveries(this.#database.worker, wanted)
         const messages = await this.#messagesOf(claimed)
         for (const delivery of claimed) this.#begin(delivery, messages.get(delivery.event.subjectId ?? ''))
         const counts = Map.groupBy(claimed, ({ endpoint }) => endpoint.id)
@@ -183,7 +187,7 @@ export class WebhookDispatcher implements AsyncDisposable {
         .map(({ event, endpoint }) => [event.subjectId ?? '', endpoint.companyId]),
     )
     if (companies.size === 0) return new Map()
-    const rows = await readMessages(this.#options.database.worker, [...companies.keys()])
+    const rows = await readMessages(this.#database.worker, [...companies.keys()])
     const own = rows.filter((row) => companies.get(row.id) === row.company_id)
     return new Map(own.map((row) => [row.id, toMessage(row)]))
   }

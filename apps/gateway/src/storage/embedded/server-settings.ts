@@ -6,7 +6,7 @@ const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '',
   // Relative to the server's directory: a path of any length works, and no parent directory has to be open.
   unix_socket_directories: '.',
-  max_connections: '60',
+  max_connections: '100',
   fsync: 'on',
   synchronous_commit: 'on',
   full_page_writes: 'on',

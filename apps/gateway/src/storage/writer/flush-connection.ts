@@ -1,5 +1,5 @@
 import type { Client, QueryConfig, QueryResult, QueryResultRow } from 'pg'
-import { connect, connectionConfig, RESPONSE_TIMEOUT_MS, serverSettings } from '../connection.ts'
+import { connect, connectionConfig, LASTING_PLANS, RESPONSE_TIMEOUT_MS, serverSettings } from '../connection.ts'
 import type { Database } from '../database.ts'
 import { queryInScope } from '../scoped-query.ts'
 
@@ -10,13 +10,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
 export const FLUSH_SETTINGS = {
   synchronous_commit: 'on',
   statement_timeout: String(STATEMENT_TIMEOUT_MS),
-  jit: 'off',
-  // One plan for ever, and the only right one: walk the rows given, find each row stored by its index. Left to itself the
-  // planner would choose by the tables' sizes of the moment, and be wrong when they have grown.
-  plan_cache_mode: 'force_generic_plan',
-  enable_seqscan: 'off',
-  enable_hashjoin: 'off',
-  enable_mergejoin: 'off',
+  ...LASTING_PLANS,
 }
 
 const SCOPE = { ...serverSettings('frontdesk_worker'), ...FLUSH_SETTINGS }

@@ -92,6 +92,7 @@ export function openFaultyDatabase(url: string, fault?: Fault): FaultyDatabase {
       [Symbol.asyncDispose]: () => acceptor[Symbol.asyncDispose](),
     },
     worker,
+    dedicated: () => ({ worker }),
     asCompany: () => Promise.reject(new Error('Not needed here.')),
     get statements() {
       return statements
