@@ -51,7 +51,7 @@ import { createHttpServer, type HttpServer } from '#src/transport/http/http-serv
 
 const PROGRAM = fileURLToPath(new URL('../bin/frontdesk', import.meta.url))
 /** Those of the program's first line, which `fork` does not read. */
-const SESSION_HOST_FLAGS = ['--max-semi-space-size=2', '--stack-trace-limit=0']
+const SESSION_HOST_FLAGS = ['--max-semi-space-size=8', '--stack-trace-limit=0']
 
 /** A running gateway. Disposing of it ends it cleanly: what is undone is taken up by the next start. */
 export interface Gateway extends AsyncDisposable {

@@ -18,7 +18,7 @@ interface Answer {
 /** Raw Baileys in a process of its own, under the same flags as `frontdesk`; it ends with `resources` at the latest. */
 export async function startRawProcess(resources: AsyncDisposableStack): Promise<RawProcess> {
   const child = fork(fileURLToPath(new URL('../raw-baileys.process.ts', import.meta.url)), {
-    execArgv: ['--max-semi-space-size=2', '--stack-trace-limit=0'],
+    execArgv: ['--max-semi-space-size=8', '--stack-trace-limit=0'],
     serialization: 'advanced',
   })
   resources.defer(() => stopProcess(child))

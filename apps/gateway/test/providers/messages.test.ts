@@ -175,6 +175,22 @@ describe('outbound', () => {
     await until(() => received('still the first session')[0])
   })
 
+  test('another process looks up the devices of whom it knows, and goes on with the same Signal session', async () => {
+    await converse()
+    await open.connection.close()
+    provider = createBaileysProvider({ emulator, timeouts: { ackMs: 1000 } })
+    session = new TestSession({ provider, store })
+    open = await session.online()
+    const [after, before] = [(await emulator.wire()).at(-1)?.number ?? 0, await emulator.counters()]
+    await sendText(open, { phone: customer }, 'here I am again')
+    const sent = (await emulator.wire({ after })).filter(({ ciphertexts = [] }) => ciphertexts.length > 0)
+    const { iqs } = await emulator.counters()
+    expect(iqs['usync/get/usync']).toBeGreaterThan(before.iqs['usync/get/usync'] ?? 0)
+    expect(iqs['encrypt/get/key']).toBe(before.iqs['encrypt/get/key'])
+    expect(sent.flatMap(({ ciphertexts }) => ciphertexts)).not.toContain('pkmsg')
+    expect(await displayed('here I am again')).toHaveLength(1)
+  })
+
   test('a number without devices is unreachable, and no stanza leaves for it', async () => {
     await emulator.fault({ kind: 'no_devices', phone: customer })
     const before = await emulator.counters()

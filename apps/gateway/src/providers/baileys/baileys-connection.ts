@@ -212,7 +212,7 @@ export class BaileysConnection implements ProviderConnection {
         onFailed: (reason, detail) => this.#end({ reason, detail }),
       })
     }
-    this.#devices = new RecipientDevices(this.#socket)
+    this.#devices = new RecipientDevices(this.#socket, this.#ratchets)
     this.#ping = new ServerPing(this.#socket)
     this.#socket.ev.on('creds.update', () => this.#saveCredentials(creds))
     this.#socket.ev.on('connection.update', (update) => this.#onConnectionUpdate(update, creds))

@@ -1,14 +1,32 @@
-import { isLidUser, jidNormalizedUser, USyncQuery, USyncUser, type WASocket } from 'baileys'
+import {
+  type BinaryNode,
+  getBinaryNodeChild,
+  getBinaryNodeChildren,
+  isLidUser,
+  jidDecode,
+  jidNormalizedUser,
+  USyncQuery,
+  USyncUser,
+  type WASocket,
+} from 'baileys'
 import { SendError } from '#src/providers/provider.ts'
+import type { RatchetStore } from './ratchet-store.ts'
 
 /** Looks up the devices of those who are about to be sent to, before Baileys does. */
 export class RecipientDevices {
   readonly #socket: WASocket
+  readonly #ratchets: Pick<RatchetStore, 'keys'>
   /** As many entries as look-ups under way. */
   readonly #underWay = new Map<string, Promise<boolean>>()
+  /** The LIDs of numbers that are being looked up, as far as they are known. */
+  readonly #knownLids = new Map<string, string>()
 
-  constructor(socket: WASocket) {
+  constructor(socket: WASocket, ratchets: Pick<RatchetStore, 'keys'>) {
     this.#socket = socket
+    this.#ratchets = ratchets
+    socket.ws.prependListener('frame', (frame: BinaryNode | Uint8Array) => {
+      if (this.#knownLids.size > 0 && !(frame instanceof Uint8Array)) this.#hideKnownLids(frame)
+    })
   }
 
   /**
@@ -27,18 +45,40 @@ export class RecipientDevices {
   }
 
   /**
-   * Each look-up that asks the server also replaces the Signal session. A burst to one recipient, or a first burst to
-   * many, would do that for each of its messages, until sessions that are still in use are pushed out of the record.
+   * A look-up that brings a LID also replaces the Signal session. A burst to one recipient, or a first burst to many,
+   * would do that for each of its messages, until sessions that are still in use are pushed out of the record.
    */
   #hasDevices(jid: string): Promise<boolean> {
     const asked = this.#underWay.get(jid)
     if (asked) return asked
-    const answer = this.#socket
-      .getUSyncDevices([jid], true, false)
-      .then((devices) => devices.length > 0)
-      .finally(() => this.#underWay.delete(jid))
+    const answer = this.#lookUp(jid).finally(() => this.#underWay.delete(jid))
     this.#underWay.set(jid, answer)
     return answer
+  }
+
+  async #lookUp(jid: string): Promise<boolean> {
+    const phone = jidDecode(jid)?.user ?? ''
+    const { [phone]: lid } = await this.#ratchets.keys.get('lid-mapping', [phone])
+    if (lid !== undefined) this.#knownLids.set(phone, lid)
+    try {
+      return (await this.#socket.getUSyncDevices([jid], true, false)).length > 0
+    } finally {
+      this.#knownLids.delete(phone)
+    }
+  }
+
+  /**
+   * Baileys takes each LID in the answer for news, and begins a new Signal session with its devices. Of one that is known
+   * it is not told: so the session goes on, however often a connection begins anew and its recipients are looked up again.
+   */
+  #hideKnownLids(frame: BinaryNode): void {
+    const list = getBinaryNodeChild(getBinaryNodeChild(frame, 'usync'), 'list')
+    for (const user of getBinaryNodeChildren(list, 'user')) {
+      const known = this.#knownLids.get(jidDecode(user.attrs['jid'])?.user ?? '')
+      const isKnown = ({ tag, attrs }: BinaryNode) => tag === 'lid' && jidDecode(attrs['val'])?.user === known
+      if (known !== undefined && Array.isArray(user.content))
+        user.content = user.content.filter((node) => !isKnown(node))
+    }
   }
 
   /** This account, by the kind of address that Baileys will look it up by. */
