@@ -90,7 +90,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     },
     // Not through Kysely, which leaves alone a pool that it has not used.
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(pools.map((each) => (each.ending ? undefined : each.end())))
+      await Promise.all(pools.filter(({ ending }) => !ending).map((each) => each.end()))
     },
   }
 }
