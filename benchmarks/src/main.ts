@@ -163,7 +163,12 @@ arrival at the other eight.`,
     .option('--seconds <number>', 'week: how long it takes', atLeast(10), 300)
     .option('--factor <number>', 'week: how much faster timers run', atLeast(1), 10)
     .option('--rounds <number>', 'kill: how often something is killed', atLeast(1), 50)
-    .option('--per-second <number>', 'kill: messages a second of customers, and at least as many to them', atLeast(1), 100)
+    .option(
+      '--per-second <number>',
+      'kill: messages a second of customers, and at least as many to them',
+      atLeast(1),
+      100,
+    )
     .addHelpText(
       'after',
       `
