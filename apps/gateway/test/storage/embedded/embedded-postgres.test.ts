@@ -210,7 +210,7 @@ describe('a server that crashes', () => {
         () => false,
       )
     for (let round = 0; round < 3; round++) {
-      const busy = Array.from({ length: 8 }, () => sql`select pg_sleep(60)`.execute(database.worker))
+      const busy = Array.from({ length: 4 }, () => sql`select pg_sleep(60)`.execute(database.worker))
       await until(async () => {
         const active = await query(postgres.url, `select from pg_stat_activity where wait_event = 'PgSleep'`)
         return active.length === busy.length
