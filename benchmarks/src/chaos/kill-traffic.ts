@@ -90,17 +90,22 @@ export class KillTraffic {
   async run(): Promise<void> {
     const { chats, perSecond, seed } = this.#options
     const random = randomFrom(seed)
-    const one = () => chats[Math.floor(random() * chats.length)]
+    // Every other message of a customer is followed by one of the company's: who only ever answered its answers within
+    // seconds would be taken for a program, and rightly.
+    const isOwed = new Set<Chat>()
     const startedAtMs = performance.now()
     for (let n = 0; !this.#ending.signal.aborted; n++) {
       const waitMs = startedAtMs + (n * 1000) / perSecond - performance.now()
       if (waitMs > 1) await delay(waitMs)
-      const [from, to] = [one(), one()]
-      if (from === undefined || to === undefined) throw new Error('There are no chats.')
-      await this.#write(from, `Question ${n}`)
-      if (n % 2 === 1) continue
-      const lane = chats.indexOf(to) % LANES
-      this.#lanes[lane] = this.#lanes[lane]?.then(() => this.#send(to, `News ${n}`)) ?? Promise.resolve()
+      const chat = chats[Math.floor(random() * chats.length)]
+      if (chat === undefined) throw new Error('There are no chats.')
+      await this.#write(chat, `Question ${n}`)
+      if (!isOwed.delete(chat)) {
+        isOwed.add(chat)
+        continue
+      }
+      const lane = chats.indexOf(chat) % LANES
+      this.#lanes[lane] = this.#lanes[lane]?.then(() => this.#send(chat, `News ${n}`)) ?? Promise.resolve()
     }
   }
 

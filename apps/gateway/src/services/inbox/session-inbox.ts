@@ -50,6 +50,8 @@ export class SessionInbox {
   readonly #maxChats: number
   readonly #chats = new Map<string, Chat>()
   readonly #ending = new AbortController()
+  /** The open turns that an earlier owner has left stand in their lanes. */
+  #knowsOpenTurns = false
   /** More chats wait in the database than are held here. */
   #isOverfull = false
   /** When the first turn is due that is held; its chat needs no place in memory until then. */
@@ -77,8 +79,10 @@ export class SessionInbox {
   receive(messages: readonly ReceivedMessage[]): void {
     const nowMs = steadyNow()
     for (const message of messages) {
-      if (isAnswerable(message, nowMs)) this.arrive(message.contactId, [], batchOfOne(nowMs))
-      else if (message.origin === 'phone' && message.isHistory !== true) this.takenOver(message.contactId)
+      if (isAnswerable(message, nowMs)) {
+        // Until then it must not get in front of them; and since it is committed, it is found among what waits.
+        if (this.#knowsOpenTurns) this.arrive(message.contactId, [], batchOfOne(nowMs))
+      } else if (message.origin === 'phone' && message.isHistory !== true) this.takenOver(message.contactId)
     }
   }
 
@@ -136,6 +140,7 @@ export class SessionInbox {
   async #takeUp(): Promise<void> {
     this.#isOverfull = false
     await this.#takeUpTurns()
+    this.#knowsOpenTurns = true
     const { companyId, sessionId } = this.#lease
     const waiting = await this.#persistently((db) => listWaitingChats(companyId, db, sessionId, this.#maxChats))
     if (waiting?.length === this.#maxChats) this.#isOverfull = true

@@ -209,6 +209,28 @@ test('what a former owner has left is taken up: open turns under the same id, wa
   ])
 })
 
+test('a message that comes while the work of a former owner is taken up is answered after it', async () => {
+  await using silent = await startCompanySystem(silence)
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: silent.url }], batching: { maxMs: 0 } })
+  {
+    await using desk = openDesk(database)
+    await desk.own(sessionId)
+    desk.inbox.receive(sessionId, await storeInbound(database, place(), ['one']))
+    await until(() => silent.calls.length === 1)
+  }
+  await using system = await startCompanySystem(texts('Here I am.'))
+  await setSettings(database, companyId, { responders: [{ kind: 'http', url: system.url }], batching: { maxMs: 0 } })
+  await using desk = openDesk(database)
+  const lease = await claimLease(database, newId(), sessionId)
+  const late = await storeInbound(database, place(), ['two'])
+  const owned = desk.inbox.owned({ lease })
+  // The commit of the former owner's last flush is heard of only now.
+  desk.inbox.receive(sessionId, late)
+  await owned
+  await closedTurns(2)
+  expect(system.calls.map(({ body }) => textsOf(responderRequest.parse(body).messages))).toEqual([['one'], ['two']])
+})
+
 test('after days of silence the old messages are not answered any more, and the turn says why', async () => {
   await setSettings(database, companyId, { responders: [greeter] })
   await storeInbound(database, place(), ['hi'], { sentAt: new Date(Date.now() - 25 * 3600 * 1000) })
