@@ -175,6 +175,21 @@ describe('outbound', () => {
     await until(() => received('still the first session')[0])
   })
 
+  test('a long conversation makes what is stored of it no longer', async () => {
+    await converse()
+    const exchange = async (number: number) => {
+      const { id } = await emulator.sendText({ from: customer, to: COMPANY, text: `question ${number}` })
+      await until(() => store.messages.find(({ whatsappId }) => whatsappId === id))
+      await sendText(open, { phone: customer }, `answer ${number}`)
+    }
+    const storedBytes = () =>
+      [...store.keys].reduce((sum, [key, { length }]) => sum + (/^session/.test(key) ? length : 0), 0)
+    await exchange(0)
+    const before = storedBytes()
+    for (let number = 1; number <= 10; number++) await exchange(number)
+    expect(storedBytes() - before).toBeLessThan(500)
+  })
+
   test('another process looks up the devices of whom it knows, and goes on with the same Signal session', async () => {
     await converse()
     await open.connection.close()

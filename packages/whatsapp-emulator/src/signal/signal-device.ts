@@ -16,9 +16,19 @@ export interface Ciphertext {
 
 /** What libsignal makes of a record, whatever its types say: the ratchets with one device, by their base keys. */
 interface StoredSession {
-  _sessions: Record<string, { indexInfo: { used: number } }>
+  _sessions: Record<string, { indexInfo: { used: number }; _chains: Record<string, Chain> }>
   version: string
 }
+
+interface Chain {
+  chainType: number
+  /** Without a key nothing more can be read with it than what has been skipped. */
+  chainKey: { key?: string }
+  messageKeys: Record<string, string>
+}
+
+/** libsignal's mark of a chain with which messages are read. */
+const RECEIVING = 2
 
 /** One-time pre-keys that were handed out and not used yet; the oldest is forgotten first. */
 const MAX_OUTSTANDING_PRE_KEYS = 5_000
@@ -167,7 +177,15 @@ function recordOf(stored: StoredSession): SessionRecord {
 }
 
 function serialized(record: SessionRecord): StoredSession {
-  return record.serialize() as unknown as StoredSession
+  const stored = record.serialize() as unknown as StoredSession
+  // libsignal keeps every chain, one for each time that the conversation changes sides; phones do not.
+  for (const { _chains: chains } of Object.values(stored._sessions)) {
+    for (const [key, { chainType, chainKey, messageKeys }] of Object.entries(chains)) {
+      const isSpent = chainType === RECEIVING && chainKey.key === undefined && Object.keys(messageKeys).length === 0
+      if (isSpent) delete chains[key]
+    }
+  }
+  return stored
 }
 
 function addressOf(user: string, device: number): ProtocolAddress {

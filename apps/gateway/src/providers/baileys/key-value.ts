@@ -1,5 +1,6 @@
 import { BufferJSON, proto, type SignalDataTypeMap } from 'baileys'
 import type { KeyKind } from '#src/model/session-store.ts'
+import { type SessionRecord, withoutSpentChains } from './session-record.ts'
 
 /** A value of the key store in the form in which it stays in memory. */
 export interface KeyValue {
@@ -15,7 +16,8 @@ export function keyValueOf(kind: KeyKind, value: unknown): KeyValue {
   // the bytes are made at the commit, only for the last of many ratchet steps.
   // Nobody can change a string either.
   if (kind === 'session' || typeof value === 'string') {
-    return { decode: () => value, encode: () => Buffer.from(JSON.stringify(value)) }
+    const kept = typeof value === 'string' ? value : withoutSpentChains(value as SessionRecord)
+    return { decode: () => kept, encode: () => Buffer.from(JSON.stringify(kept)) }
   }
   // Baileys changes in place what it has read or written of the other kinds: they are kept as bytes.
   return new EncodedValue(kind, Buffer.from(JSON.stringify(value, BufferJSON.replacer)))

@@ -3,9 +3,39 @@ import type { RatchetStore } from './ratchet-store.ts'
 /** libsignal's mark of a ratchet that is not to be used for sending any more is the moment at which that was decided. */
 const IS_OPEN = -1
 
+/** libsignal's mark of a chain with which messages are read. */
+const RECEIVING = 2
+
 /** What libsignal stores of one device, whatever its types say: the ratchets with it, by their base keys. */
 export interface SessionRecord {
-  _sessions?: Record<string, { indexInfo?: { closed?: number; used?: number } }>
+  _sessions?: Record<string, Ratchet>
+}
+
+interface Ratchet {
+  indexInfo?: { closed?: number; used?: number }
+  _chains?: Record<string, Chain>
+}
+
+interface Chain {
+  chainType?: number
+  /** Without a key it is closed: the other side has gone on to another one. */
+  chainKey?: { key?: string }
+  /** For messages that have been skipped. */
+  messageKeys?: Record<string, string>
+}
+
+/**
+ * The record without the chains with which nothing can be read any more. libsignal keeps them for ever, one for each time
+ * that the conversation has changed sides, and writes the whole record with each message.
+ */
+export function withoutSpentChains(record: SessionRecord): SessionRecord {
+  for (const { _chains: chains = {} } of Object.values(record._sessions ?? {})) {
+    for (const [key, { chainType, chainKey, messageKeys = {} }] of Object.entries(chains)) {
+      const isClosed = chainType === RECEIVING && chainKey !== undefined && chainKey.key === undefined
+      if (isClosed && Object.keys(messageKeys).length === 0) delete chains[key]
+    }
+  }
+  return record
 }
 
 /** The same ratchets, for reading only: the next message to the device begins a new one. */
