@@ -7,6 +7,8 @@ import { Webhook } from 'standardwebhooks'
 
 /** A responder thinks for a moment: so there are always turns that a kill can meet. */
 const THINKING_MS = 50
+/** Every company's turns and webhooks come to this one server, after a kill all at once. */
+const BACKLOG = 4096
 
 /** A turn as the responder has seen it. */
 export interface SeenTurn {
@@ -37,7 +39,9 @@ export class CompanySystem implements AsyncDisposable {
 
   static async start(): Promise<CompanySystem> {
     const system = new CompanySystem()
-    await new Promise<void>((resolve) => system.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) =>
+      system.#server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG }, resolve),
+    )
     return system
   }
 

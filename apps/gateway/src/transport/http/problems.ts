@@ -21,11 +21,12 @@ const FRAMEWORK_ERRORS: Partial<Record<string, ErrorCode>> = {
 }
 
 /**
- * The database is away, overfull with connections or starting: codes of sockets and of Postgres (classes 08 and 53, 57P01 to 57P03), and the
- * texts of `pg`, which has no codes for the rest. The same request succeeds when it is back.
+ * The database is away, overfull with connections or starting: codes of sockets and of Postgres (classes 08 and 53,
+ * 57P01 to 57P03), the texts of `pg`, which has no codes for the rest, and a Unix socket that is gone, as no other missing
+ * file is. The same request succeeds when it is back.
  */
 const AWAY_CODE = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|08\w{3}|53\w{3}|57P0[123])$/
-const AWAY_TEXT = /^(Connection terminated|timeout exceeded when trying to connect)/
+const AWAY_TEXT = /^(connect ENOENT|Connection terminated|timeout exceeded when trying to connect)/
 
 /** What Node refuses before there is a request. */
 const CLIENT_ERRORS: Partial<Record<string, ErrorCode>> = {

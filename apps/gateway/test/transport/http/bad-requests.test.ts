@@ -208,6 +208,7 @@ describe('a fault inside', () => {
 
   it.each([
     ['refuses connections', Object.assign(new Error('connect ECONNREFUSED /run/secret'), { code: 'ECONNREFUSED' })],
+    ['has no socket', Object.assign(new Error('connect ENOENT /run/secret/.s.PGSQL.5432'), { code: 'ENOENT' })],
     ['shuts down', Object.assign(new Error('terminating connection'), { code: '57P01' })],
     ['went away', new Error('Connection terminated unexpectedly')],
   ])('is told from a database that is away for now and %s', async (_name, error) => {
