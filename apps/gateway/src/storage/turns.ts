@@ -7,7 +7,7 @@ import type {
   ResponderSettings,
   TurnTrace,
 } from '@frontdesk/api-contract'
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { ErrorCode } from '#src/model/errors.ts'
 import { newId } from '#src/model/ids.ts'
 import { storableJson } from '#src/model/storable-text.ts'
@@ -260,17 +260,16 @@ async function close(
     handsOver: boolean
     conversationId: string | null
   }>`
-    with lease as materialized (${heldLease(lease)}), conversed_in as materialized (
+    with lease as materialized (${heldLease(lease)}), ${addressee(turnId, sql`exists (select from lease)`)},
+    conversed_in as materialized (
       -- Before the turn, as all do: a person who writes in this moment is waited for, or waits and takes the answer back.
       select id, state from conversation
-      where exists (select from lease) and id = (select conversation_id from turn where id = ${turnId}) for update
+      where exists (select from addressee) and id = (select conversation_id from turn where id = ${turnId}) for update
     ), target as materialized (
       select turn.id, turn.session_id, turn.contact_id, conversation.id as conversation_id,
-        contact.opted_out_at is not null as is_opted_out,
         ${isAnswered} and conversation.state in ('waiting', 'human') as is_taken_over,
         ${handoff !== undefined} and conversation.state = 'bot' as hands_over
       from turn
-      join contact on contact.id = turn.contact_id
       left join conversed_in as conversation on true
       where exists (select from lease) and turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
       for update of turn
@@ -280,17 +279,9 @@ async function close(
         error_code = case when target.is_taken_over then 'conversation_with_person' else ${errorCode}::text end
       from target where turn.id = target.id
       returning turn.id, turn.session_id, turn.contact_id, turn.state, turn.error_code,
-        target.conversation_id, target.is_opted_out, target.hands_over
+        target.conversation_id, target.hands_over
     ), queued as (
-      insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
-        typing_ms, expires_at, error_code)
-      select answer.id, ${companyId}, closed.session_id, closed.contact_id,
-        'outbound', 'responder', answer.whatsapp_id, case when is_opted_out then 'failed' else 'queued' end,
-        answer.content, closed.id, answer.typing_ms, answer.expires_at,
-        case when is_opted_out then 'contact_opted_out' end
-      from closed, ${rowsOf(messages)}
-      where closed.state = 'answered'
-      returning id, session_id, contact_id, status, error_code
+      ${queueAnswer(companyId, messages, sql`select * from closed where state = 'answered'`)}
     ), conversed as (
       update conversation set
         turns = turns + case when closed.state = 'answered' then 1 else 0 end, cost_micros = cost_micros + ${costMicros},
@@ -322,13 +313,11 @@ async function close(
           'contactId', contact_id, 'state', state, 'responder', ${responder}::text, 'code', error_code) as data
         from closed
         union all
-        select 1, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id) from queued
-        union all
-        select 2, 'message.status_changed', session_id, id, jsonb_build_object('status', status, 'code', error_code)
-        from queued where status = 'failed'
+        ${queuedEvents}
       ) as happened order by place, subject_id
     )
-    select exists (select from lease) as "isOwner", state = 'answered' and not is_opted_out as sends,
+    select exists (select from lease) as "isOwner",
+      case when closed.id is not null then state = 'answered' and exists (select from queued where status = 'queued') end as sends,
       hands_over as "handsOver", conversation_id as "conversationId"
     from (select) as always left join closed on true`.execute(db)
   const [row] = rows
@@ -347,20 +336,17 @@ export async function holdTurn(
   { turnId, until, messages }: { turnId: string; until: Date; messages: readonly QueuedAnswer[] },
 ): Promise<boolean> {
   const { rows } = await sql`
-    with conversed_in as materialized (
-      select id, state from conversation where id = (select conversation_id from turn where id = ${turnId}) for update
+    with ${addressee(turnId, sql`true`)},
+    conversed_in as materialized (
+      select id, state from conversation
+      where exists (select from addressee) and id = (select conversation_id from turn where id = ${turnId}) for update
     ), held as (
       update turn set held_until = ${until}
       where id = ${turnId} and company_id = ${companyId} and state = 'open'
         and exists (select from conversed_in where conversed_in.state = 'bot')
       returning id, session_id, contact_id
     ), queued as (
-      insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
-        typing_ms, expires_at)
-      select answer.id, ${companyId}, session_id, contact_id, 'outbound', 'responder', answer.whatsapp_id, 'queued',
-        answer.content, held.id, answer.typing_ms, answer.expires_at
-      from held, ${rowsOf(messages)}
-      returning id, session_id, contact_id
+      ${queueAnswer(companyId, messages, sql`select * from held`)}
     ), announced as (
       insert into event (company_id, type, session_id, subject_id, data)
       select ${companyId}, type, session_id, subject_id, data from (
@@ -368,7 +354,7 @@ export async function holdTurn(
           'contactId', contact_id, 'heldUntil', ${until.toISOString()}::text) as data
         from held
         union all
-        select 1, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id) from queued
+        ${queuedEvents}
       ) as happened order by place, subject_id
     )
     select from held`.execute(db)
@@ -398,13 +384,34 @@ const AUTHORS: Readonly<Record<MessageOrigin, PastMessage['from']>> = {
   phone: 'person',
 }
 
-/** The messages of an answer as rows that `answer` names. */
-const rowsOf = (messages: readonly QueuedAnswer[]) => sql`unnest(
-  ${messages.map(({ id }) => id)}::uuid[], ${messages.map(({ whatsappId }) => whatsappId)}::text[],
-  ${messages.map(({ content }) => JSON.stringify(content))}::jsonb[],
-  ${messages.map(({ typingMs }) => typingMs)}::integer[],
-  ${messages.map(({ expiresAt }) => expiresAt)}::timestamptz[])
-  as answer (id, whatsapp_id, content, typing_ms, expires_at)`
+/** Whom the turn answers. First of all locks: an opt-out in this moment is waited for, or waits and finds the answer. */
+const addressee = (turnId: string, condition: RawBuilder<boolean>) => sql`
+  addressee as materialized (
+    select opted_out_at from contact
+    where ${condition} and id = (select contact_id from turn where id = ${turnId}) for share
+  )`
+
+/** Puts an answer into the outbox, for the turn that is given; failed from the beginning for who wants no messages. */
+const queueAnswer = (companyId: string, messages: readonly QueuedAnswer[], turn: RawBuilder<unknown>) => sql`
+  insert into message (id, company_id, session_id, contact_id, direction, origin, whatsapp_id, status, content, turn_id,
+    typing_ms, expires_at, error_code)
+  select answer.id, ${companyId}, turn.session_id, turn.contact_id, 'outbound', 'responder', answer.whatsapp_id,
+    case when opted_out_at is null then 'queued' else 'failed' end, answer.content, turn.id, answer.typing_ms,
+    answer.expires_at, case when opted_out_at is not null then 'contact_opted_out' end
+  from (${turn}) as turn, addressee, unnest(
+    ${messages.map(({ id }) => id)}::uuid[], ${messages.map(({ whatsappId }) => whatsappId)}::text[],
+    ${messages.map(({ content }) => JSON.stringify(content))}::jsonb[],
+    ${messages.map(({ typingMs }) => typingMs)}::integer[],
+    ${messages.map(({ expiresAt }) => expiresAt)}::timestamptz[]
+  ) as answer (id, whatsapp_id, content, typing_ms, expires_at)
+  returning id, session_id, contact_id, status, error_code`
+
+/** Of the messages `queued`, after the event at place 0. */
+const queuedEvents = sql`
+  select 1, 'message.queued', session_id, id, jsonb_build_object('contactId', contact_id) from queued
+  union all
+  select 2, 'message.status_changed', session_id, id, jsonb_build_object('status', status, 'code', error_code)
+  from queued where status = 'failed'`
 
 /** The company's settings as they were stored. */
 export async function readCompanySettings(companyId: string, db: Kysely<Schema>): Promise<Record<string, unknown>> {

@@ -202,6 +202,20 @@ describe('a history that has to be downloaded', () => {
     expect(store.messages).toHaveLength(1)
   })
 
+  test('is tried again when the server never comes to the end', async () => {
+    const limit = new AbortController()
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(limit.signal)
+    serve(async () => new Response(new ReadableStream({ pull: () => new Promise(() => undefined) })), encrypted)
+    announce(open())
+    await until(() => timeout.mock.calls.length > 0)
+    limit.abort()
+    await until(() => vi.getTimerCount() === 1)
+    timeout.mockRestore()
+    vi.runOnlyPendingTimers()
+    await done()
+    expect(store.messages).toHaveLength(1)
+  })
+
   test.each([
     ['is not there any more', async () => new Response('', { status: 404 }), '/v/gone.enc'],
     ['holds nothing that makes sense', async () => new Response(Buffer.alloc(320, 1)), '/v/broken.enc'],

@@ -27,6 +27,9 @@ const MAX_BYTES = 64 * 1024 * 1024
 /** So many messages are committed together; live ones come in between. */
 const CHUNK = 100
 
+/** One that takes longer is broken off, so that it holds up neither the histories behind it nor itself. */
+const MAX_DOWNLOAD_MS = 10 * 60_000
+
 /** When a download that has failed is tried again, milliseconds. */
 const TRY_AGAIN_MS = 60_000
 
@@ -169,13 +172,14 @@ async function sourceOf(notification: Notification, options: DownloadOptions): P
 async function inflated(source: Readable): Promise<Buffer> {
   const parts: Buffer[] = []
   let bytes = 0
-  await pipeline(source, createInflate(), async (inflating: AsyncIterable<Buffer>) => {
+  const collect = async (inflating: AsyncIterable<Buffer>) => {
     for await (const part of inflating) {
       bytes += part.byteLength
       if (bytes > MAX_BYTES) throw new RangeError('The history is too large.')
       parts.push(part)
     }
-  })
+  }
+  await pipeline(source, createInflate(), collect, { signal: AbortSignal.timeout(MAX_DOWNLOAD_MS) })
   return Buffer.concat(parts)
 }
 
@@ -183,6 +187,7 @@ async function inflated(source: Readable): Promise<Buffer> {
 function isTemporary(error: unknown): boolean {
   const { statusCode } = (error as { output?: { statusCode?: number } }).output ?? {}
   if (statusCode !== undefined) return statusCode >= 500 || statusCode === 408 || statusCode === 429
+  if (error instanceof Error && error.name === 'AbortError') return true
   // What `fetch` rejects with, also in the middle of a body.
   return error instanceof TypeError && (error.message === 'fetch failed' || error.message === 'terminated')
 }

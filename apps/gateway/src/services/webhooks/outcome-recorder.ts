@@ -8,6 +8,7 @@ import {
   FAILURES_TO_PAUSE,
   storeOutcomes,
 } from '#src/storage/delivery-claims.ts'
+import { isDataError } from '#src/storage/writer/is-data-error.ts'
 
 const STORE_AGAIN = { firstMs: 250, maxMs: 5_000 }
 const MAX_TOGETHER = 500
@@ -29,7 +30,7 @@ export class OutcomeRecorder {
     this.#options = options
   }
 
-  /** Resolves when it is stored, or when `signal` is aborted: then the attempt is made again. */
+  /** Resolves when it is stored, or when it cannot be or `signal` is aborted: then the attempt is made again. */
   store(outcome: AttemptOutcome): Promise<void> {
     return new Promise((done) => {
       this.#waiting.push({ outcome, done })
@@ -61,6 +62,17 @@ export class OutcomeRecorder {
         return await storeOutcomes(database.worker, outcomes)
       } catch (err) {
         if (signal.aborted) return []
+        if (isDataError(err)) {
+          if (outcomes.length === 1) {
+            // Nothing would change it. The delivery is attempted again, as if the process had died in the middle of it.
+            log.error({ err, deliveryId: outcomes[0]?.delivery.id }, 'The outcome of a webhook delivery is refused.')
+            return []
+          }
+          // One endpoint's outcome must not hold up the others': each on its own tells which one it was.
+          const standings: EndpointStanding[] = []
+          for (const outcome of outcomes) standings.push(...(await this.#storeTogether([outcome])))
+          return standings
+        }
         if (failures === 1) log.warn({ err }, 'Outcomes of webhook deliveries could not be stored; trying again.')
         await pause(backoffMs(failures, STORE_AGAIN), signal)
       }
