@@ -23,7 +23,7 @@ import { killVictim, runningHosts } from './victims.ts'
 export interface KillOptions {
   rounds: number
   sessions: number
-  /** Messages a second of customers. Half as many are sent by the API, and each turn is answered. */
+  /** Messages a second of customers. Three quarters as many are sent by the API, and each turn is answered. */
   perSecond: number
   seed: number
 }
