@@ -65,6 +65,7 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
   progress(`${chats.length} chats are opened`)
   await traffic.open()
   const running = traffic.run()
+  const runsSinceMs = performance.now()
   const isWell = async (sinceMs: number) =>
     runningHosts(gateway.pid, directory).length === SESSION_HOSTS &&
     traffic.isFlowingSince(sinceMs) &&
@@ -90,6 +91,7 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
   const ended = traffic.end()
   await running
   await ended
+  const seconds = (performance.now() - runsSinceMs) / 1000
   const books = { traffic, system, displays }
   const isOver = async () => isAllThere(books) && (await isQuiet(directory))
   await until('everything has arrived', isOver, { everyMs: 500, timeoutMs: PATIENCE_MS }).catch((error: unknown) => {
@@ -107,6 +109,8 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
     profile: 'kill' as const,
     ...{ rounds, sessions, perSecond, seed },
     messages: traffic.written.length + traffic.accepted.length + system.turns.size,
+    inPerSecond: Math.round(traffic.written.length / seconds),
+    outPerSecond: Math.round((traffic.accepted.length + system.turns.size) / seconds),
     lost: count('lost'),
     duplicated: count('duplicated'),
     outOfOrder: count('outOfOrder'),
@@ -122,6 +126,7 @@ export async function chaosKill(resources: AsyncDisposableStack, options: KillOp
       ['messages of customers', String(traffic.written.length), ''],
       ['messages sent by the API', String(traffic.accepted.length), ''],
       ['turns answered', String(system.turns.size), ''],
+      ['in and out, a second', `${figures.inPerSecond} and ${figures.outPerSecond}`, ''],
       ['webhooks received', String(system.events.size), ''],
       ['lost', String(figures.lost), '0'],
       ['displayed twice, or twice in the inbox', String(figures.duplicated), '0'],

@@ -30,6 +30,12 @@ export const findCompany = (companyId: string, db: Kysely<Schema>): Promise<Comp
 export const lockCompany = (companyId: string, db: Kysely<Schema>): Promise<CompanyRow | undefined> =>
   db.selectFrom('company').select(VISIBLE).where('id', '=', companyId).forUpdate().executeTakeFirst()
 
+/** The company's settings as they were stored. */
+export async function readCompanySettings(companyId: string, db: Kysely<Schema>): Promise<Record<string, unknown>> {
+  const row = await db.selectFrom('company').select('settings').where('id', '=', companyId).executeTakeFirst()
+  return row?.settings ?? {}
+}
+
 /** Oldest first; `after` is the last id of the page before. */
 export const listCompanies = (db: Kysely<Schema>, limit: number, after?: string): Promise<CompanyRow[]> =>
   db

@@ -12,6 +12,7 @@ import { FrontdeskError } from '#src/model/errors.ts'
 import { sanitizeText } from '#src/model/text.ts'
 import type { Actor } from '#src/services/security/actor.ts'
 import { appendAudit } from '#src/storage/audit.ts'
+import { readCompanySettings } from '#src/storage/companies.ts'
 import {
   type ConversationChange,
   type ConversationNoteRow,
@@ -26,7 +27,6 @@ import {
 import type { Database } from '#src/storage/database.ts'
 import { appendEvents } from '#src/storage/events.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
-import { readCompanySettings } from '#src/storage/turns.ts'
 import { nextAnswering } from './conversation-state.ts'
 import { handoffTimes } from './handoff-times.ts'
 

@@ -11,8 +11,8 @@ import {
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import { handoffTimes } from '#src/services/conversations/handoff-times.ts'
+import { readCompanySettings } from '#src/storage/companies.ts'
 import type { WorkerDatabase } from '#src/storage/database.ts'
-import { readCompanySettings } from '#src/storage/turns.ts'
 import type { BatchingSettings } from './batch.ts'
 import { isOpen } from './opening-hours.ts'
 
