@@ -37,6 +37,19 @@ describe.concurrent('several processes own the sessions of one database', () => 
     await until(async () => (await emulator.counters()).connections === 0)
   }, 180_000)
 
+  test('whoever is scanning a code when another process joins is not disturbed by it: settled sessions change hands', async () => {
+    await using deployment = await Deployment.open()
+    const here = await deployment.start()
+    await deployment.link(here, 2)
+    const codes = await deployment.showCodes(here, 2)
+    const there = await deployment.start()
+    await deployment.shared(2, 2)
+    await deployment.scan(codes)
+    await deployment.allOnline(there)
+    await deployment.shared(2, 2)
+    expect(await deployment.faults()).toEqual(NO_FAULTS)
+  }, 180_000)
+
   test('a process that was stopped for longer than its leases last writes nothing when it goes on', async () => {
     await using deployment = await Deployment.open()
     const { emulator } = deployment

@@ -199,9 +199,10 @@ export class SessionHost implements AsyncDisposable {
     void pause(afterMs, this.#ending.signal).then(() => this.#claimer.release(lease))
   }
 
-  /** To a node that has fewer. */
+  /** To a node that has fewer. Whoever is just scanning a code would be left with one that is worth nothing. */
   #handOver(count: number): void {
-    for (const runner of [...this.#runners.values()].slice(-count)) void runner.stop()
+    const settled = [...this.#runners.values()].filter(({ isBeingLinked }) => !isBeingLinked)
+    for (const runner of settled.slice(-count)) void runner.stop()
   }
 
   /** Others may own the sessions by now: the sockets are closed before anything else is done. */

@@ -82,6 +82,8 @@ export class SessionRunner {
   #turn = new AbortController()
   #online: ProviderConnection | undefined
   #showsCode = false
+  /** Until it is online for the first time. */
+  #isBeingLinked: boolean
   /** What the present turn connects with. */
   #opening: Opening | undefined
   #sealer: Sealer | undefined
@@ -95,6 +97,7 @@ export class SessionRunner {
     this.#ownerSeenAt = ownerSeenAt ?? undefined
     this.#formerReason = session.reason
     this.#goal = new SessionGoal(session.desired, session.linked_at !== null)
+    this.#isBeingLinked = session.linked_at === null
     // Of a session that was under way, a new owner goes on counting; whoever starts one begins anew.
     const isUnderWay = session.state === 'reconnecting' || session.state === 'connecting'
     this.#plan = new ReconnectPlan(isUnderWay ? session.attempts : 0)
@@ -108,6 +111,11 @@ export class SessionRunner {
     })
     this.#commands = new SessionCommands({ database, log, lease, execute: (kind) => this.#execute(kind) })
     this.ended = sessionContext.run(session.id, () => this.#run())
+  }
+
+  /** Somebody may have the code before him, or WhatsApp be about to confirm it. */
+  get isBeingLinked(): boolean {
+    return this.#isBeingLinked
   }
 
   /** What the company wants of the session now. */
@@ -239,6 +247,7 @@ export class SessionRunner {
       online: (account) => {
         connected()
         this.#online = connection
+        this.#isBeingLinked = false
         if (versions.accepted(settings.waVersion)) alerts.clear({ kind: 'client_outdated' })
         this.#tools.quarantine.left(this.#lease, this.#formerReason)
         if (this.#goal.mustUnlink) {

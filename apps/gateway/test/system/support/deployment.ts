@@ -18,6 +18,13 @@ export interface Member {
   directory: string
 }
 
+/** A session that a phone can be linked to. */
+interface ShownCode {
+  phone: string
+  id: string
+  qr: string
+}
+
 /** Several processes as people run them, on one database, with an emulated WhatsApp and linked sessions. */
 export class Deployment implements AsyncDisposable {
   readonly emulator: Emulator
@@ -75,21 +82,36 @@ export class Deployment implements AsyncDisposable {
     })
     const keys = `/v1/companies/${company.id}/api-keys`
     this.#key = (await this.call<CreatedApiKey>(member, 'POST', keys, { name: 'test' })).key
-    const linkOne = async (phone: string) => {
+    const shown = await this.showCodes(member, count)
+    await this.scan(shown)
+    await this.allOnline(member)
+  }
+
+  /** Further sessions of the company, each with a code that waits to be scanned. */
+  async showCodes(member: Member, count: number): Promise<ShownCode[]> {
+    const show = async (phone: string) => {
       const { id } = await this.call<Session>(member, 'POST', '/v1/sessions', { name: phone })
       await this.call(member, 'POST', `/v1/sessions/${id}/link`, { method: 'qr' })
       const { qr } = await until(async () => {
         const code = await this.call<LinkingCode>(member, 'GET', `/v1/sessions/${id}/code`).catch(() => undefined)
         return code?.kind === 'qr' ? code : undefined
       }, PATIENCE)
-      await this.emulator.scanQr({ phone, qr })
-      this.phones.push(phone)
-      this.sessionIds.push(id)
+      return { phone, id, qr }
     }
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => linkOne(`4917000000${String(index).padStart(2, '0')}`)),
+    const first = this.phones.length
+    return await Promise.all(
+      Array.from({ length: count }, (_, index) => show(`4917000000${String(first + index).padStart(2, '0')}`)),
     )
-    await this.allOnline(member)
+  }
+
+  async scan(codes: readonly ShownCode[]): Promise<void> {
+    await Promise.all(
+      codes.map(async ({ phone, id, qr }) => {
+        await this.emulator.scanQr({ phone, qr })
+        this.phones.push(phone)
+        this.sessionIds.push(id)
+      }),
+    )
   }
 
   /** Resolves when every session is connected, and the API says so. */
