@@ -26,7 +26,8 @@ interface Chain {
 
 /**
  * The record without the chains with which nothing can be read any more. libsignal keeps them for ever, one for each time
- * that the conversation has changed sides, and writes the whole record with each message.
+ * that the conversation has changed sides, and writes the whole record with each message. It is the same record, which
+ * libsignal has made to be stored.
  */
 export function withoutSpentChains(record: SessionRecord): SessionRecord {
   for (const { _chains: chains = {} } of Object.values(record._sessions ?? {})) {

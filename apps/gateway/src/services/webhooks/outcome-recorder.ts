@@ -62,21 +62,24 @@ export class OutcomeRecorder {
         return await storeOutcomes(database.worker, outcomes)
       } catch (err) {
         if (signal.aborted) return []
-        if (isDataError(err)) {
-          if (outcomes.length === 1) {
-            // Nothing would change it. The delivery is attempted again, as if the process had died in the middle of it.
-            log.error({ err, deliveryId: outcomes[0]?.delivery.id }, 'The outcome of a webhook delivery is refused.')
-            return []
-          }
-          // One endpoint's outcome must not hold up the others': each on its own tells which one it was.
-          const standings: EndpointStanding[] = []
-          for (const outcome of outcomes) standings.push(...(await this.#storeTogether([outcome])))
-          return standings
-        }
+        if (isDataError(err)) return await this.#storeApart(outcomes, err)
         if (failures === 1) log.warn({ err }, 'Outcomes of webhook deliveries could not be stored; trying again.')
         await pause(backoffMs(failures, STORE_AGAIN), signal)
       }
     }
+  }
+
+  /** One endpoint's outcome must not hold up the others': each on its own tells which one it is that is refused. */
+  async #storeApart(outcomes: readonly AttemptOutcome[], err: unknown): Promise<EndpointStanding[]> {
+    if (outcomes.length === 1) {
+      // Nothing would change it. The delivery is attempted again, as if the process had died in the middle of it.
+      const deliveryId = outcomes[0]?.delivery.id
+      this.#options.log.error({ err, deliveryId }, 'The outcome of a webhook delivery is refused.')
+      return []
+    }
+    const standings: EndpointStanding[] = []
+    for (const outcome of outcomes) standings.push(...(await this.#storeTogether([outcome])))
+    return standings
   }
 
   #tell({ id, companyId, failures, failuresBefore }: EndpointStanding): void {
