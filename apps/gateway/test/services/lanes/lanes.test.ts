@@ -74,29 +74,40 @@ test('never more at once than allowed, altogether and per group; groups take tur
   expect(numbers().at(-1)).toBe(6)
 })
 
-/** Tells of each lane that could have worked and was passed over, how often, since it could. */
+/**
+ * Tells of each lane that could have worked and was passed over, by whom: by which other lanes of its group since it
+ * could work, and by which other groups since its own last had a turn.
+ */
 class Fairness {
-  readonly #passedOver = new Map<string, { group: string; key: string; by: string[] }>()
+  readonly #passedOver = new Map<string, { group: string; byLanes: string[]; byGroups: string[] }>()
 
   /** Lanes with an item, of which none is in work or waits for its next try. */
   ready(lanes: readonly { group: string; key: string }[]): void {
     const names = new Set(lanes.map(({ group, key }) => group + key))
     for (const name of this.#passedOver.keys()) if (!names.has(name)) this.#passedOver.delete(name)
     for (const { group, key } of lanes) {
-      if (!this.#passedOver.has(group + key)) this.#passedOver.set(group + key, { group, key, by: [] })
+      if (!this.#passedOver.has(group + key)) this.#passedOver.set(group + key, { group, byLanes: [], byGroups: [] })
     }
   }
 
   started({ group, key }: Item, hasRoom: (group: string) => boolean): void {
     this.#passedOver.delete(group + key)
     for (const lane of this.#passedOver.values()) {
-      if (lane.group === group || hasRoom(lane.group)) lane.by.push(lane.group === group ? group + key : group)
+      if (lane.group === group) {
+        lane.byLanes.push(key)
+        lane.byGroups = []
+      } else if (hasRoom(lane.group)) {
+        lane.byGroups.push(group)
+      }
     }
   }
 
-  /** Lanes of the same group, and other groups, take turns: none goes twice while another waits. */
+  /** Lanes of the same group, and groups, take turns: none goes twice while another waits. */
   expectTurns(): void {
-    for (const { by } of this.#passedOver.values()) expect(new Set(by).size).toBe(by.length)
+    for (const { byLanes, byGroups } of this.#passedOver.values()) {
+      expect(new Set(byLanes).size).toBe(byLanes.length)
+      expect(new Set(byGroups).size).toBe(byGroups.length)
+    }
   }
 }
 
