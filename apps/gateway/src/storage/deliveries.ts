@@ -69,7 +69,8 @@ export async function replayDeliveries(
       claim: sql<number>`claim + 1`,
       finished_at: null,
     })
-    .where('id', 'in', wanted.where(isEndpointThere(companyId)).orderBy('id').limit(limit))
+    // Locked in the order in which outcomes are stored, so that neither waits for the other.
+    .where('id', 'in', wanted.where(isEndpointThere(companyId)).orderBy('id').limit(limit).forUpdate())
     .returning('endpoint_id')
     .execute()
   return rows.map(({ endpoint_id }) => endpoint_id)

@@ -153,9 +153,16 @@ export async function claimDeliveries(
   }))
 }
 
+/** The order in which whoever waits for rows locks them, so that no two wait for each other. */
+const byId =
+  <Item>(deliveryOf: (item: Item) => { id: string }) =>
+  (one: Item, other: Item): number =>
+    Number(deliveryOf(one).id) - Number(deliveryOf(other).id)
+
 /** Keeps these claims for a while longer: their attempts are still under way. */
 export async function keepClaims(db: Kysely<Schema>, deliveries: readonly ClaimedDelivery[]): Promise<void> {
-  const of = <Value>(pick: (delivery: ClaimedDelivery) => Value) => deliveries.map(pick)
+  const inOrder = deliveries.toSorted(byId((delivery) => delivery))
+  const of = <Value>(pick: (delivery: ClaimedDelivery) => Value) => inOrder.map(pick)
   // One whose outcome is stored has more attempts, and waits for the next one as long as it is meant to.
   await sql`
     update webhook_delivery delivery set next_attempt_at = now() + make_interval(secs => ${CLAIM_SECONDS})
@@ -214,7 +221,8 @@ export async function storeOutcomes(
   db: Kysely<Schema>,
   outcomes: readonly AttemptOutcome[],
 ): Promise<EndpointStanding[]> {
-  const of = <Value>(pick: (outcome: AttemptOutcome) => Value) => outcomes.map(pick)
+  const inOrder = outcomes.toSorted(byId(({ delivery }) => delivery))
+  const of = <Value>(pick: (outcome: AttemptOutcome) => Value) => inOrder.map(pick)
   const endpoints = [...Map.groupBy(outcomes, ({ endpoint }) => endpoint.id)].map(([id, its]) => {
     const lastDelivered = its.findLastIndex(({ isDelivered }) => isDelivered)
     return {
@@ -254,12 +262,15 @@ export async function storeOutcomes(
     ), after as (
       select *, failed + case when has_delivered then 0 else failures end as failures_now from before
     ), resumed as (
-      -- It works again: what waits for a later attempt is made now. What is claimed, or comes as soon, is left alone.
-      update webhook_delivery delivery set next_attempt_at = greatest(now(), not_before)
-      from after
-      where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE} and delivery.endpoint_id = after.id
-        and delivery.state = 'waiting' and delivery.id not in (select id from outcome)
-        and delivery.next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
+      -- It works again: what waits for a later attempt is made now. What is claimed, or comes as soon, is left alone, and
+      -- so is what somebody else is just changing.
+      update webhook_delivery set next_attempt_at = greatest(now(), not_before)
+      where id = any (array(
+        select delivery.id from after join webhook_delivery delivery on delivery.endpoint_id = after.id
+        where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE}
+          and delivery.state = 'waiting' and delivery.id not in (select id from outcome)
+          and delivery.next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
+        for update of delivery skip locked))
     )
     update webhook_endpoint endpoint set
       failures = failures_now,

@@ -311,8 +311,10 @@ describe('a slow endpoint', () => {
     await until(() => back.received.length >= 1_000)
     // As if other processes had done most of it: what is left goes out to the last one.
     await sql`update webhook_delivery set state = 'delivered' where id in (
-      select id from webhook_delivery where endpoint_id = ${endpoint.id} and next_attempt_at <= now()
-      order by id desc offset 500)`.execute(desk.database.worker)
+      select id from webhook_delivery
+      where endpoint_id = ${endpoint.id} and state = 'waiting' and next_attempt_at <= now()
+        and id < (select max(id) - 500 from webhook_delivery where endpoint_id = ${endpoint.id})
+      order by id for update)`.execute(desk.database.worker)
     const waiting = desk.database.worker
       .selectFrom('webhook_delivery')
       .select('id')
