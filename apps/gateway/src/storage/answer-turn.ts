@@ -85,7 +85,7 @@ async function close(
         ${handoff !== undefined} and conversation.state = 'bot' as hands_over
       from turn
       left join conversed_in as conversation on true
-      where exists (select from lease) and turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
+      where exists (select from lease) and turn.id = ${turnId} and turn.company_id = ${companyId} and closed_at is null
       for update of turn
     ), closed as (
       update turn set responder = ${responder}, closed_at = now(), held_until = null,
@@ -156,7 +156,7 @@ export async function holdTurn(
       where exists (select from addressee) and id = (select conversation_id from turn where id = ${turnId}) for update
     ), held as (
       update turn set held_until = ${until}
-      where id = ${turnId} and company_id = ${companyId} and state = 'open'
+      where id = ${turnId} and company_id = ${companyId} and closed_at is null
         and exists (select from conversed_in where conversed_in.state = 'bot')
       returning id, session_id, contact_id
     ), queued as (

@@ -54,6 +54,9 @@ export const LASTING_PLANS: Scope = {
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
+  // While a table is small, walking it costs less than looking things up in it: that must not be what decides.
+  random_page_cost: '0',
+  cpu_tuple_cost: '1',
 }
 
 /**

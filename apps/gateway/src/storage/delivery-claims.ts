@@ -52,6 +52,9 @@ interface ClaimedRow {
   event_at: Date
 }
 
+// A delivery that is named by its id and must still be waiting is one that has not finished: said so, the indexes of what
+// waits, which are walked from end to end to find an id, are out of the question.
+
 /**
  * Claims what is due at these endpoints, for each at most as many as there is room for, the oldest first. Of an endpoint
  * that keeps its chats in order, only the first of each chat; of one that was paused, a single one.
@@ -106,7 +109,7 @@ export async function claimDeliveries(
       ) as due
     ), taken as materialized (
       select id, endpoint_id from webhook_delivery
-      where id = any (array(select id from picked)) and state = 'waiting' and next_attempt_at <= now()
+      where id = any (array(select id from picked)) and finished_at is null and next_attempt_at <= now()
       for update skip locked
     ), claimed as (
       update webhook_delivery set next_attempt_at = now() + make_interval(secs => ${CLAIM_SECONDS}), claim = claim + 1
@@ -169,7 +172,7 @@ export async function keepClaims(db: Kysely<Schema>, deliveries: readonly Claime
     from unnest(${of(({ id }) => id)}::int8[], ${of(({ claim }) => claim)}::int4[], ${of(({ attempts }) => attempts)}::int4[])
       as kept (id, claim, attempts)
     where delivery.id = kept.id and delivery.claim = kept.claim and delivery.attempts = kept.attempts
-      and delivery.state = 'waiting'`.execute(db)
+      and delivery.finished_at is null`.execute(db)
 }
 
 /** Endpoints at which something is due now. Costs as much as there are endpoints with something waiting. */
@@ -185,9 +188,12 @@ export async function listDueEndpoints(db: Kysely<Schema>): Promise<string[]> {
     )
     select endpoint.id from waiting
     join webhook_endpoint endpoint on endpoint.id = waiting.endpoint_id
-    where is_enabled and (paused_until is null or paused_until <= now()) and exists (
+    cross join lateral (
       select from webhook_delivery
-      where webhook_delivery.endpoint_id = endpoint.id and state = 'waiting' and next_attempt_at <= now())`.execute(db)
+      where webhook_delivery.endpoint_id = endpoint.id and state = 'waiting' and next_attempt_at <= now()
+      order by next_attempt_at limit 1
+    ) as due
+    where is_enabled and (paused_until is null or paused_until <= now())`.execute(db)
   return rows.map(({ id }) => id)
 }
 
@@ -249,7 +255,7 @@ export async function storeOutcomes(
         attempt_log = case when jsonb_array_length(attempt_log) < ${ATTEMPTS_KEPT} then attempt_log else attempt_log - 0 end
           || outcome.attempt,
         finished_at = case when outcome.state <> 'waiting' then now() end
-      from outcome where delivery.id = outcome.id and delivery.claim = outcome.claim and delivery.state = 'waiting'
+      from outcome where delivery.id = outcome.id and delivery.claim = outcome.claim and delivery.finished_at is null
     ), before as materialized (
       select endpoint.id, failures, has_delivered, failed, is_gone
       from unnest(${endpoints.map(({ id }) => id)}::uuid[], ${endpoints.map(({ hasDelivered }) => hasDelivered)}::boolean[],
@@ -266,11 +272,13 @@ export async function storeOutcomes(
       -- so is what somebody else is just changing.
       update webhook_delivery set next_attempt_at = greatest(now(), not_before)
       where id = any (array(
-        select delivery.id from after join webhook_delivery delivery on delivery.endpoint_id = after.id
-        where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE}
-          and delivery.state = 'waiting' and delivery.id not in (select id from outcome)
-          and delivery.next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
-        for update of delivery skip locked))
+        select delivery.id from after cross join lateral (
+          select id from webhook_delivery
+          where endpoint_id = after.id and state = 'waiting' and id not in (select id from outcome)
+            and next_attempt_at > greatest(now() + make_interval(secs => ${CLAIM_SECONDS}), not_before)
+          for update skip locked
+        ) as delivery
+        where after.has_delivered and after.failures >= ${FAILURES_TO_PAUSE}))
     )
     update webhook_endpoint endpoint set
       failures = failures_now,

@@ -33,7 +33,7 @@ export async function mergeContacts(
       update message as kept set content = copy.content, raw = copy.raw, envelope = copy.envelope,
         ciphertext_hash = copy.ciphertext_hash, is_answerable = copy.is_answerable, turn_id = copy.turn_id
       from message as copy
-      where copy.company_id = ${companyId} and copy.contact_id = ${gone} and kept.contact_id = ${remaining}
+      where copy.contact_id = ${gone} and kept.contact_id = ${remaining}
         and kept.session_id = copy.session_id and kept.direction = copy.direction
         and kept.whatsapp_id = copy.whatsapp_id
         and kept.content->>'kind' = 'pending' and copy.content->>'kind' <> 'pending'
@@ -45,14 +45,11 @@ export async function mergeContacts(
     from resolved`.execute(db)
   await sql`
     delete from message using message as kept
-    where message.company_id = ${companyId} and message.contact_id = ${gone} and kept.contact_id = ${remaining}
+    where message.contact_id = ${gone} and kept.contact_id = ${remaining}
       and kept.session_id = message.session_id and kept.direction = message.direction
       and kept.whatsapp_id = message.whatsapp_id`.execute(db)
-  await sql`
-    update message set contact_id = ${remaining} where company_id = ${companyId} and contact_id = ${gone}`.execute(db)
-  await sql`update turn set contact_id = ${remaining} where company_id = ${companyId} and contact_id = ${gone}`.execute(
-    db,
-  )
+  await sql`update message set contact_id = ${remaining} where contact_id = ${gone}`.execute(db)
+  await sql`update turn set contact_id = ${remaining} where contact_id = ${gone}`.execute(db)
   await mergeConversations(companyId, db, remaining, gone)
   await sql`
     update contact set merged_into = ${remaining}

@@ -20,7 +20,6 @@ const isHeldBack = (row: string, { now, soon }: Due) =>
  * message has to wait waits with it, unless that one is only scheduled.
  */
 export async function readQueuedMessages(
-  companyId: string,
   db: Kysely<Schema>,
   { sessionId, except, limit, due }: { sessionId: string; except: readonly string[]; limit: number; due: Due },
 ): Promise<QueuedMessage[]> {
@@ -45,7 +44,7 @@ export async function readQueuedMessages(
     from message
     join contact on contact.id = message.contact_id
     join contact canonical on canonical.id = coalesce(contact.merged_into, contact.id)
-    where session_id = ${sessionId} and message.company_id = ${companyId} and status = 'queued'
+    where session_id = ${sessionId} and status = 'queued'
       and message.id <> all (${[...except]}::uuid[])
       and coalesce(send_at <= ${due.now}, true) and coalesce(next_attempt_at <= ${due.soon}, true)
       and not exists (

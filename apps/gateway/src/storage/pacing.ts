@@ -67,20 +67,17 @@ interface Acquaintance {
 }
 
 export async function readAcquaintance(
-  companyId: string,
   db: Kysely<Schema>,
   { contactId, since }: { contactId: string; since: Date },
 ): Promise<Acquaintance> {
   const { rows } = await sql<Acquaintance>`
     select (
         select max(created_at) from message
-        where company_id = ${companyId} and contact_id = ${contactId} and id >= ${firstIdAt(since)}
-          and direction = 'inbound' and origin = 'customer'
+        where contact_id = ${contactId} and id >= ${firstIdAt(since)} and direction = 'inbound' and origin = 'customer'
       ) as "lastInboundAt",
       exists (
         select from message
-        where company_id = ${companyId} and contact_id = ${contactId}
-          and (direction = 'inbound' or status in ('sent', 'delivered', 'read', 'played'))
+        where contact_id = ${contactId} and (direction = 'inbound' or status in ('sent', 'delivered', 'read', 'played'))
       ) as "isKnown"`.execute(db)
   return rows[0] ?? { lastInboundAt: null, isKnown: false }
 }

@@ -502,10 +502,10 @@ CREATE INDEX event_default_company_id_transaction_id_idx ON public.event_default
 CREATE INDEX event_feed ON ONLY public.event USING btree (company_id, transaction, id);
 CREATE INDEX linking_attempt_company ON public.linking_attempt USING btree (company_id, created_at);
 CREATE INDEX linking_attempt_session ON public.linking_attempt USING btree (session_id);
-CREATE INDEX message_chat ON public.message USING btree (company_id, contact_id, id);
 CREATE INDEX message_ciphertext ON public.message USING btree (session_id, ciphertext_hash) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_ciphertext_age ON public.message USING btree (id) WHERE (ciphertext_hash IS NOT NULL);
 CREATE INDEX message_company ON public.message USING btree (company_id, id);
+CREATE INDEX message_contact ON public.message USING btree (contact_id, id);
 CREATE INDEX message_deferred ON public.message USING btree (session_id, next_attempt_at) WHERE ((status = 'queued'::text) AND (next_attempt_at IS NOT NULL));
 CREATE INDEX message_expiry ON public.message USING btree (expires_at) WHERE (status = 'queued'::text);
 CREATE UNIQUE INDEX message_idempotency ON public.message USING btree (company_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);

@@ -46,11 +46,14 @@ export async function openTurn(db: Kysely<Schema>, lease: Lease, opening: TurnOp
       select coalesce(merged_into, id) as contact_id from contact
       where exists (select from lease) and company_id = ${companyId} and id = ${contactId}
     ), waiting as materialized (
-      select id from message
-      where session_id = ${sessionId} and contact_id = any (${[...contactIds]}::uuid[]) and company_id = ${companyId}
-        and direction = 'inbound' and turn_id is null and is_answerable
-        and exists (select from chat where contact_id = ${contactId})
-      order by id limit ${limit + 1} for update
+      select message.id from unnest(${[...contactIds]}::uuid[]) as own (contact_id) cross join lateral (
+        select id from message
+        where session_id = ${sessionId} and message.contact_id = own.contact_id
+          and direction = 'inbound' and turn_id is null and is_answerable
+        order by id limit ${limit + 1} for update
+      ) as message
+      where exists (select from chat where contact_id = ${contactId})
+      order by message.id limit ${limit + 1}
     ), begun as (
       insert into conversation (id, company_id, session_id, contact_id)
       select ${newId()}, ${companyId}, ${sessionId}, ${contactId} where exists (select from waiting)
@@ -132,8 +135,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       array(select value from contact_alias where contact_id = contact.id) as contact_addresses,
       contact.opted_out_at is not null as is_opted_out, turn.held_until,
       not exists (
-        select from message answer where answer.company_id = ${companyId} and answer.contact_id = contact.id
-          and answer.direction = 'outbound') as is_first,
+        select from message answer where answer.contact_id = contact.id and answer.direction = 'outbound') as is_first,
       conversation.id as conversation_id, conversation.state as conversation_state,
       conversation.responders as conversation_responders, conversation.labels as conversation_labels,
       conversation.turns as conversation_turns,
@@ -149,7 +151,7 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     left join answer_usage today
       on today.company_id = turn.company_id and today.day = (now() at time zone 'UTC')::date
     join message on message.turn_id = turn.id and message.direction = 'inbound'
-    where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.state = 'open'
+    where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.closed_at is null
     order by message.id`.execute(db)
   const [first] = rows
   if (first === undefined) return undefined
@@ -183,14 +185,13 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
 
 /** What was written in the turn's chat before the turn, oldest first: the newest so many messages that have a text. */
 export async function listPastMessages(
-  companyId: string,
   db: Kysely<Schema>,
   { session, contact, messages }: Turn,
   limit: number,
 ): Promise<PastMessage[]> {
   const { rows } = await sql<{ origin: MessageOrigin; text: string; at: Date }>`
     select origin, content->>'text' as text, created_at as at from message
-    where company_id = ${companyId} and contact_id = ${contact.id} and session_id = ${session.id}
+    where contact_id = ${contact.id} and session_id = ${session.id}
       and id <> all (${messages.map(({ id }) => id)}::uuid[]) and id < ${messages.at(-1)?.id ?? null}::uuid
       and content->>'kind' = 'text' and status <> 'failed'
     order by id desc limit ${limit}`.execute(db)

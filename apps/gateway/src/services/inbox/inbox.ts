@@ -44,8 +44,7 @@ export class Inbox implements AsyncDisposable {
     const database = options.database.dedicated(CONNECTIONS)
     this.#maxChats = options.maxChatsPerSession ?? 2000
     this.#settings = new CompanySettingsReader({ database, defaults: { batching }, log })
-    const history: TurnAnswererOptions['history'] = (turn, limit) =>
-      listPastMessages(turn.company.id, database.worker, turn, limit)
+    const history: TurnAnswererOptions['history'] = (turn, limit) => listPastMessages(database.worker, turn, limit)
     const answerer = new TurnAnswerer({ ...options.answerer, settings: this.#settings, history, log })
     this.#tools = { database, outbox, log, answerer }
     this.#lanes = new Lanes({

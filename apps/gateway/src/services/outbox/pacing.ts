@@ -151,9 +151,9 @@ export class Pacing {
 
   async #isReply(contactId: string, nowMs: number): Promise<boolean> {
     if ((this.#repliesUntilMs.get(contactId) ?? 0) > nowMs) return true
-    const { lease, database } = this.#options
+    const { database } = this.#options
     const since = new Date(nowMs - REPLY_MS)
-    const { lastInboundAt, isKnown } = await readAcquaintance(lease.companyId, database.worker, { contactId, since })
+    const { lastInboundAt, isKnown } = await readAcquaintance(database.worker, { contactId, since })
     if (isKnown) this.#known.set(contactId, true)
     if (lastInboundAt === null) return false
     this.#repliesUntilMs.set(contactId, lastInboundAt.getTime() + REPLY_MS)
@@ -163,7 +163,7 @@ export class Pacing {
   /** Counts a contact that is written to for the first time. */
   async #admitContact(contactId: string, nowMs: number, limits: Limits): Promise<Pause | undefined> {
     if (!Number.isFinite(limits.newContactsPerDay) || this.#known.get(contactId)) return undefined
-    const { lease, database } = this.#options
+    const { database } = this.#options
     const { stored, day } = await this.#read(nowMs)
     // Another message may have made it known in the meantime.
     if (this.#known.get(contactId)) return undefined

@@ -217,7 +217,7 @@ export class SessionOutbox {
 
   async #readPage(): Promise<QueuedMessage[]> {
     const { lease, store } = this.#session
-    const { companyId, sessionId } = lease
+    const { sessionId } = lease
     const { worker } = this.#options.database
     this.#isStale = false
     this.#leftMeanwhile.clear()
@@ -226,7 +226,7 @@ export class SessionOutbox {
     await store.committed(store.published)
     const due = { now: new Date(), soon: new Date(steadyNow() + MAX_HELD_WAIT_MS) }
     const except = [...this.#held.keys()]
-    const page = await readQueuedMessages(companyId, worker, { sessionId, except, limit: PAGE, due })
+    const page = await readQueuedMessages(worker, { sessionId, except, limit: PAGE, due })
     const { dueAt, holdsChats } = await readHeldBack(worker, { sessionId, due })
     this.#holdsChats = holdsChats || this.#deferredMeanwhile.size > 0
     if (dueAt !== null) this.#awaitDue(dueAt.getTime())
