@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
+import { randomBytes } from './random-bytes.ts'
 import { UnreadableError } from './unreadable-error.ts'
 
 const ALGORITHM = 'aes-256-gcm'
@@ -42,7 +43,7 @@ export function createSealingKey(key: Uint8Array, number = FIRST_KEY_NUMBER): Se
   return {
     number,
     seal(plaintext, context) {
-      const nonce = nextNonce()
+      const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv(ALGORITHM, secret, nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(Buffer.from(context))
       const nonceAt = 1 + NUMBER_BYTES
@@ -85,18 +86,4 @@ export function keyNumberOf(sealed: Uint8Array): number {
   if (form === FORM_WITHOUT_NUMBER) return FIRST_KEY_NUMBER
   if (form !== FORM || high === undefined || low === undefined) throw new UnreadableError('this is not a sealed value')
   return high * 256 + low
-}
-
-/** Asking the system for random bytes costs more than encrypting a key: it is asked for a thousand nonces at once. */
-const nonces = Buffer.alloc(NONCE_BYTES * 1_000)
-let nextNonceAt = nonces.length
-
-function nextNonce(): Uint8Array {
-  if (nextNonceAt === nonces.length) {
-    randomFillSync(nonces)
-    nextNonceAt = 0
-  }
-  const nonce = nonces.subarray(nextNonceAt, nextNonceAt + NONCE_BYTES)
-  nextNonceAt += NONCE_BYTES
-  return nonce
 }

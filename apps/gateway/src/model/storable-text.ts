@@ -1,4 +1,3 @@
-const UNSTORABLE = /\0|\p{Surrogate}/u
 /** JSON writes both as escapes. An escaped backslash before them gives a false alarm, which costs time only. */
 const UNSTORABLE_IN_JSON = /\\u0000|\\ud[89a-f]/i
 const REPLACEMENT = '\u{fffd}'
@@ -8,7 +7,7 @@ const REPLACEMENT = '\u{fffd}'
  * What a stranger wrote must never make a commit fail.
  */
 export const storableText = (text: string): string =>
-  UNSTORABLE.test(text) ? text.toWellFormed().replaceAll('\0', REPLACEMENT) : text
+  text.isWellFormed() && !text.includes('\0') ? text : text.toWellFormed().replaceAll('\0', REPLACEMENT)
 
 /** The value as JSON whose texts, and names, are storable. */
 export function storableJson(value: object): string {

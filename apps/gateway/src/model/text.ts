@@ -4,6 +4,9 @@ const NUL = '\u0000'
 // otherwise than it is written; the marks LRM, RLM and ALM are harmless and common in right-to-left languages.
 const UNWANTED = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu
 
+/** Most texts are of Latin letters, and have nothing of all that. */
+const PLAIN = /^[\t\n -~\u00A0-\u02FF]*$/
+
 /** More marks on one letter than any language writes make towers that cover the lines around. */
 const TOO_MANY_MARKS = /(\p{M}{16})\p{M}+/gu
 
@@ -15,11 +18,13 @@ export const holdsNul = (text: string): boolean => text.includes(NUL)
  * text; line ends as `\n`; halves of surrogate pairs, which no UTF-8 can carry, replaced; at most 16 marks on a letter.
  */
 export const sanitizeText = (text: string): string =>
-  text
-    .replace(/\r\n?/g, '\n')
-    .replace(UNWANTED, (character) => (character === '\t' || character === '\n' ? character : ''))
-    .toWellFormed()
-    .replace(TOO_MANY_MARKS, '$1')
+  PLAIN.test(text)
+    ? text
+    : text
+        .replace(/\r\n?/g, '\n')
+        .replace(UNWANTED, (character) => (character === '\t' || character === '\n' ? character : ''))
+        .toWellFormed()
+        .replace(TOO_MANY_MARKS, '$1')
 
 const MAX_NAME_LENGTH = 200
 

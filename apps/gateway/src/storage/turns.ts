@@ -124,9 +124,8 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     conversation_cost_micros: number
     turns_today: number
     cost_micros_today: number
-    message_id: string
-    content: MessageContent
-    sent_at: Date
+    /** Null when there are none, as after a merge of contacts. */
+    messages: [id: string, content: MessageContent, sentAt: string][] | null
   }>`
     select turn.created_at, company.name as company_name,
       session.id as session_id, session.name as session_name, session.phone as session_phone,
@@ -141,7 +140,8 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
       conversation.turns as conversation_turns,
       conversation.cost_micros as conversation_cost_micros,
       coalesce(today.turns, 0) as turns_today, coalesce(today.cost_micros, 0) as cost_micros_today,
-      message.id as message_id, message.content, coalesce(message.sent_at, message.created_at) as sent_at
+      (select json_agg(json_build_array(id, content, coalesce(sent_at, created_at)) order by id) from message
+        where turn_id = turn.id and direction = 'inbound') as messages
     from turn
     join company on company.id = turn.company_id
     join session on session.id = turn.session_id
@@ -150,36 +150,34 @@ export async function readOpenTurn(companyId: string, db: Kysely<Schema>, turnId
     join conversation on conversation.id = turn.conversation_id
     left join answer_usage today
       on today.company_id = turn.company_id and today.day = (now() at time zone 'UTC')::date
-    join message on message.turn_id = turn.id and message.direction = 'inbound'
-    where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.closed_at is null
-    order by message.id`.execute(db)
-  const [first] = rows
-  if (first === undefined) return undefined
+    where turn.id = ${turnId} and turn.company_id = ${companyId} and turn.closed_at is null`.execute(db)
+  const [row] = rows
+  if (!row?.messages) return undefined
   return {
     id: turnId,
-    company: { id: companyId, name: first.company_name },
-    session: { id: first.session_id, name: first.session_name, phone: first.session_phone },
+    company: { id: companyId, name: row.company_name },
+    session: { id: row.session_id, name: row.session_name, phone: row.session_phone },
     contact: {
-      id: first.contact_id,
-      name: first.contact_name,
-      phone: first.contact_phone,
-      lid: first.contact_lid,
+      id: row.contact_id,
+      name: row.contact_name,
+      phone: row.contact_phone,
+      lid: row.contact_lid,
     },
-    addresses: first.contact_addresses,
-    isOptedOut: first.is_opted_out,
-    isFirst: first.is_first,
+    addresses: row.contact_addresses,
+    isOptedOut: row.is_opted_out,
+    isFirst: row.is_first,
     conversation: {
-      id: first.conversation_id,
-      state: first.conversation_state,
-      responders: first.conversation_responders,
-      labels: first.conversation_labels,
-      turns: first.conversation_turns,
-      costMicros: first.conversation_cost_micros,
+      id: row.conversation_id,
+      state: row.conversation_state,
+      responders: row.conversation_responders,
+      labels: row.conversation_labels,
+      turns: row.conversation_turns,
+      costMicros: row.conversation_cost_micros,
     },
-    today: { turns: first.turns_today, costMicros: first.cost_micros_today },
-    heldUntil: first.held_until,
-    messages: rows.map(({ message_id, content, sent_at }) => ({ id: message_id, content, sentAt: sent_at })),
-    createdAt: first.created_at,
+    today: { turns: row.turns_today, costMicros: row.cost_micros_today },
+    heldUntil: row.held_until,
+    messages: row.messages.map(([id, content, sentAt]) => ({ id, content, sentAt: new Date(sentAt) })),
+    createdAt: row.created_at,
   }
 }
 

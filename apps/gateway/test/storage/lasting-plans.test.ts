@@ -1,4 +1,11 @@
-import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
+import {
+  DummyDriver,
+  Kysely,
+  type LogEvent,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+} from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '#src/model/ids.ts'
 import type { Turn } from '#src/model/turn.ts'
@@ -38,7 +45,7 @@ async function statementsOf(work: (db: Kysely<Schema>) => Promise<unknown>): Pro
       createIntrospector: (introspected) => new PostgresIntrospector(introspected),
       createQueryCompiler: () => new PostgresQueryCompiler(),
     },
-    log: ({ query }) => texts.push(query.sql),
+    log: ({ query }: LogEvent) => void texts.push(query.sql),
   })
   // There is no lease either.
   await work(db).catch((error: unknown) => expect(error).toBeInstanceOf(LeaseLostError))
@@ -83,7 +90,10 @@ describe('planned while the tables are empty, a statement looks rows up by an in
     ['what was written before', (db) => listPastMessages(db, turn, 10)],
     ['closing a turn', (db) => closeTurn({ worker: db }, lease, { turnId, responder: null, messages: [] })],
     ['holding a turn', (db) => holdTurn(companyId, db, { turnId, until: now, messages: [] })],
-    ['opting out', (db) => setOptOut(companyId, db, { contactId, isOptedOut: true })],
+    [
+      'opting out',
+      (db) => db.transaction().execute((own) => setOptOut(companyId, own, { contactId, isOptedOut: true })),
+    ],
     ['open turns of a session', (db) => listOpenTurns(companyId, db, { sessionId, now, limit: 5 })],
     ['held turns of a session', (db) => nextHeldUntil(companyId, db, { sessionId, now })],
     ['waiting chats of a session', (db) => listWaitingChats(companyId, db, sessionId, 5)],

@@ -9,6 +9,9 @@ export interface KeyId {
 
 export const keyIdOf = (kind: KeyKind, id: string): string => `${kind}\0${id}`
 
+/** A record whose names are ever new ones: the engine is not to learn a shape from each. */
+export const valuesByName = <Value>(): Record<string, Value> => Object.create(null) as Record<string, Value>
+
 /** What libsignal may do with keys while an operation runs. */
 export type OperationKeys = Pick<RatchetOperation, 'read' | 'stage'>
 
@@ -39,7 +42,7 @@ export class RatchetOperation {
   }
 
   read<Kind extends SignalKeyKind>(kind: Kind, ids: readonly string[]): Record<string, SignalDataTypeMap[Kind]> {
-    const found: Record<string, SignalDataTypeMap[Kind]> = {}
+    const found = valuesByName<SignalDataTypeMap[Kind]>()
     for (const id of ids) {
       const value = this.#find(keyIdOf(kind, id))
       if (value === undefined) this.missing.push({ kind, id })

@@ -2,7 +2,7 @@ import type { SignalDataSet, SignalDataTypeMap, SignalKeyStore, SignalKeyStoreWi
 import type { KeyChange, KeyKind, SessionChange, SessionStore } from '#src/model/session-store.ts'
 import { breathe } from './breathe.ts'
 import { type KeyValue, keyValueFrom, keyValueOf, type SignalKeyKind } from './key-value.ts'
-import { type KeyId, keyIdOf, type OperationKeys, RatchetOperation } from './ratchet-operation.ts'
+import { type KeyId, keyIdOf, type OperationKeys, RatchetOperation, valuesByName } from './ratchet-operation.ts'
 import { SerialLock } from './serial-lock.ts'
 
 /** Entries of one session kept in memory beyond those that wait for their commit. */
@@ -140,7 +140,7 @@ export class RatchetStore {
     kind: Kind,
     ids: readonly string[],
   ): Promise<Record<string, SignalDataTypeMap[Kind]>> {
-    const found: Record<string, SignalDataTypeMap[Kind]> = {}
+    const found = valuesByName<SignalDataTypeMap[Kind]>()
     const absent: string[] = []
     for (const id of ids) {
       const value = this.#recall(keyIdOf(kind, id))?.value

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { MessageContent, PendingReason } from '@frontdesk/api-contract'
 import { type AuthenticationCreds, type BinaryNode, proto, unpadRandomMax16, type WAMessage } from 'baileys'
 import type { ContactBook } from '#src/model/contact-book.ts'
@@ -28,7 +28,7 @@ export interface Draft {
 /** Its sender gives up after so many answers to retry receipts, and Baileys after so many receipts. */
 const MAX_REPEATS = 5
 
-export const hashOf = (ciphertext: Uint8Array): Uint8Array => createHash('sha256').update(ciphertext).digest()
+export const hashOf = (ciphertext: Uint8Array): Uint8Array => hash('sha256', ciphertext, 'buffer')
 
 export interface ReceivedMessagesOptions {
   creds: AuthenticationCreds

@@ -163,7 +163,7 @@ export class Pacing {
   /** Counts a contact that is written to for the first time. */
   async #admitContact(contactId: string, nowMs: number, limits: Limits): Promise<Pause | undefined> {
     if (!Number.isFinite(limits.newContactsPerDay) || this.#known.get(contactId)) return undefined
-    const { database } = this.#options
+    const { lease, database } = this.#options
     const { stored, day } = await this.#read(nowMs)
     // Another message may have made it known in the meantime.
     if (this.#known.get(contactId)) return undefined
