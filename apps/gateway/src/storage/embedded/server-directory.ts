@@ -57,7 +57,12 @@ export async function ensureServerFiles(directory: ServerDirectory): Promise<voi
   // Whatever the umask is.
   await chmod(unfinished, 0o700)
   if (account) await chown(unfinished, account.uid, account.gid)
-  const args = ['-U', SERVER_USER, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions']
+  const args = [
+    ...['-U', SERVER_USER, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions'],
+    // Of 1 MB: a new segment of the log is filled with zeros while all commits wait, a second for the usual 16 MB on a slow
+    // disk.
+    '--wal-segsize=1',
+  ]
   const initdb = spawnInDirectory({ ...directory, path: unfinished }, 'initdb', args, ['ignore', 'pipe', 'pipe'])
   const output: Buffer[] = []
   initdb.stdout?.on('data', (chunk: Buffer) => output.push(chunk))
