@@ -104,7 +104,7 @@ export const settings = {
     name: 'DATABASE_URL',
     schema: postgresUrl,
     about:
-      'Postgres to use instead of the embedded one, directly or through a pooler. Each process opens up to 14 connections.',
+      'Postgres to use instead of the embedded one, directly or through a pooler. Each process opens up to 16 connections.',
     isSecret: true,
   }),
   databaseDirectUrl: setting({

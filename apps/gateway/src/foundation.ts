@@ -27,6 +27,11 @@ export interface Foundation {
   secrets: CompanySecrets
 }
 
+/** To the database: all pools full, the writer, the accepting of messages, wake-ups and the heartbeat. */
+const MOST_CONNECTIONS_OF_PROCESS = 16
+/** For commands beside the gateway, and for a person who looks. */
+const SPARE_CONNECTIONS = 30
+
 /** @throws FrontdeskError `database_unreachable`, `master_key_missing`, `master_key_wrong` and others of the start */
 export async function layFoundation(
   config: Config,
@@ -54,10 +59,12 @@ export async function layFoundation(
 
 /** The address of the operator's database, or of our own, which lives as long as the stack. */
 export async function useDatabaseServer(
-  { secrets: { databaseUrl }, dataDirectory }: Config,
+  { secrets: { databaseUrl }, dataDirectory, sessionHosts }: Config,
   log: Logger,
   resources: AsyncDisposableStack,
 ): Promise<string> {
   if (databaseUrl !== undefined) return databaseUrl
-  return resources.use(await startEmbeddedPostgres({ dataDir: dataDirectory, log })).url
+  const connections = (1 + sessionHosts) * MOST_CONNECTIONS_OF_PROCESS + SPARE_CONNECTIONS
+  const settings = { max_connections: String(connections) }
+  return resources.use(await startEmbeddedPostgres({ dataDir: dataDirectory, log, settings })).url
 }
