@@ -182,19 +182,23 @@ export class MessageAcceptor implements AsyncDisposable {
   }
 
   async #accept(messages: readonly NewMessage[]): Promise<Acceptance[]> {
-    // Prepared under a name, since planning costs more than running.
-    const { rows } = await this.#connection.query<Row>({
-      name: 'frontdesk_accept',
-      text: TEXT,
-      values: values(messages),
-    })
+    const { rows } = await this.#connection.query<Row>(acceptStatement(messages))
     const known = new Map(rows.filter((row) => row.created_at === null).map((row) => [row.id, row]))
     const stored = new Map(rows.filter((row) => row.created_at !== null).map((row) => [row.id, row]))
     return messages.map((message) => acceptance(message, known.get(message.id), stored.get(message.id)))
   }
 }
 
-const values = (messages: readonly NewMessage[]): unknown[] => [
+/** The statement that accepts these messages. Prepared under a name, since planning costs more than running. */
+export const acceptStatement = (
+  messages: readonly NewMessage[],
+): { name: string; text: string; values: unknown[] } => ({
+  name: 'frontdesk_accept',
+  text: TEXT,
+  values: valuesOf(messages),
+})
+
+const valuesOf = (messages: readonly NewMessage[]): unknown[] => [
   messages.map(({ id }) => id),
   messages.map(({ companyId }) => companyId),
   messages.map(({ sessionId }) => sessionId),

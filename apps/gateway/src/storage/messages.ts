@@ -173,10 +173,10 @@ export async function failExpired(db: Kysely<Schema>, { now, limit }: { now: Dat
   const { rows } = await sql`
     with expired as (
       ${failing(
-        sql`
-        id in (
+        // As an array, or all that is queued is held against what has expired.
+        sql`id = any (array(
           select id from message where status = 'queued' and expires_at <= ${now}
-          order by expires_at limit ${limit} for update skip locked)`,
+          order by expires_at limit ${limit} for update skip locked))`,
         'expired',
       )}
     ), announced as (${announceFailed('expired')})
@@ -185,10 +185,10 @@ export async function failExpired(db: Kysely<Schema>, { now, limit }: { now: Dat
 }
 
 /** Ends all messages that wait for this contact, with their events. */
-export async function failForOptOut(companyId: string, db: Kysely<Schema>, contactId: string): Promise<void> {
+export async function failForOptOut(db: Kysely<Schema>, contactId: string): Promise<void> {
   await sql`
     with stopped as (
-      ${failing(sql`company_id = ${companyId} and contact_id = ${contactId}`, 'contact_opted_out')}
+      ${failing(sql`contact_id = ${contactId}`, 'contact_opted_out')}
     )
     ${announceFailed('stopped', 'contact_opted_out')}`.execute(db)
 }

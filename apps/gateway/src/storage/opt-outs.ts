@@ -24,7 +24,7 @@ export async function setOptOut(
   if (numUpdatedRows === 0n) return false
   const type = isOptedOut ? 'contact.opted_out' : 'contact.opted_in'
   await appendEvents(db, [{ companyId, type, subjectId: contactId }])
-  if (isOptedOut) await failForOptOut(companyId, db, contactId)
+  if (isOptedOut) await failForOptOut(db, contactId)
   return true
 }
 

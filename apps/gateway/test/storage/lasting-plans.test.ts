@@ -13,6 +13,7 @@ import { closeTurn, holdTurn } from '#src/storage/answer-turn.ts'
 import { connect, connectionConfig, LASTING_PLANS } from '#src/storage/connection.ts'
 import { claimDeliveries, keepClaims, listDueEndpoints, storeOutcomes } from '#src/storage/delivery-claims.ts'
 import { type Lease, LeaseLostError } from '#src/storage/leases.ts'
+import { acceptStatement } from '#src/storage/message-acceptor.ts'
 import { readMessages } from '#src/storage/message-list.ts'
 import { setOptOut } from '#src/storage/opt-outs.ts'
 import type { Schema } from '#src/storage/schema-types.ts'
@@ -81,7 +82,7 @@ const now = new Date()
 
 /** The first column of the index is given, and more of it where many rows have the same. */
 const FINDS_FEW =
-  /_pkey: \(id = |: \(+(session_id|contact_id|turn_id|endpoint_id) = |: \(\(company_id = .* AND \((id|day|transaction) = /
+  /_pkey: \(id = |: \(+(session_id|contact_id|turn_id|endpoint_id) = |: \(\(company_id = .* AND \((id|day|transaction|kind|idempotency_key) = /
 
 describe('planned while the tables are empty, a statement looks rows up by an index that has few for it', () => {
   test.each<[string, (db: Kysely<Schema>) => Promise<unknown>]>([
@@ -107,6 +108,10 @@ describe('planned while the tables are empty, a statement looks rows up by an in
     for (const scan of (await Promise.all(statements.map(scansOf))).flat()) {
       expect(scan).toMatch(FINDS_FEW)
     }
+  })
+
+  test('accepting messages', async () => {
+    for (const scan of await scansOf(acceptStatement([]).text)) expect(scan).toMatch(FINDS_FEW)
   })
 
   test('endpoints with something due are walked through one by one', async () => {
